@@ -21,7 +21,7 @@ from verifiers.sandbox.remote import Server
 from verifiers.unit_tests import MEGABYTE, Where, runner_of
 
 
-@verifier(version="15", isolated=False)
+@verifier(version="16", isolated=False)
 class ProgramAnswer(ExactMatch):
     """Passes a response whose program prints the reference.
 

@@ -30,7 +30,7 @@ Where = Annotated[
 ]
 
 
-@verifier(version="9", isolated=False)
+@verifier(version="10", isolated=False)
 class UnitTests:
     """Passes a response whose code passes the prompt's tests: Python source, or pairs of standard input and output."""
 

@@ -196,8 +196,11 @@ class Jail:
         if int.from_bytes(fcntl.ioctl(self.jobs, termios.TIOCOUTQ, bytes(4)), sys.byteorder):
             raise Damaged("the sample's process was gone before it came")
 
-    def test(self, tests: Prepared, limits: Limits, processor: int, talk: int) -> Line:
-        """Have tests judged by this jail's test process. Return where the verdict arrives; `talk` leads to the code."""
+    def test(self, tests: Prepared, limits: Limits, processor: int, talk: int, *, whole: bool = False) -> Line:
+        """Have tests judged by this jail's test process. Return where the verdict arrives; `talk` leads to the code.
+
+        `whole`: whether the code changes what the tests have made and it has kept.
+        """
         standing = self.standing
         if standing is None or not tests.plain or standing.suits != (limits, processor):
             line, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -209,7 +212,7 @@ class Jail:
                     raise
             standing = self.standing = Standing(line, (limits, processor))
         standing.samples += 1
-        head = b"%d %d %d\n" % (standing.samples, limits.output_bytes, self.kind.seed)
+        head = b"%d %d %d %d\n" % (standing.samples, limits.output_bytes, self.kind.seed, whole)
         _send(standing.line, head, tests.payload, [talk])
         return Line(standing)
 

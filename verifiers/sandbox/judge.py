@@ -16,6 +16,7 @@ from verifiers.sandbox import bubblewrap, programs
 from verifiers.sandbox.bubblewrap import Kind
 from verifiers.sandbox.execute import how, pipes, run_once
 from verifiers.sandbox.inside import uses
+from verifiers.sandbox.inside.orders import APART
 from verifiers.sandbox.inside.uses import Prepared
 from verifiers.sandbox.jail import Damaged, Jail, Line
 from verifiers.sandbox.languages import LANGUAGES
@@ -25,6 +26,7 @@ from verifiers.sandbox.watch import Source, Stop, Stream, end, throw_out, watch
 
 PROBE = Limits(wall_s=30)
 KINDS: dict[str, bool | None] = {"passed": True, "failed": False, "undecided": None}
+Read = tuple[bool | None, str, float | None, bool]
 ATTEMPTS = 2
 
 
@@ -56,8 +58,13 @@ class BubblewrapSandbox:
             return _result(None, f"the tests are broken: {type(error).__name__}: {error}", started)
         if "\0" in job.source:
             return Result(passed=False, reason="SyntaxError: source code cannot contain null bytes", score=0.0, elapsed_s=0.0)
-        result: Result = self._with_jails(2, functools.partial(_judge_module, job.source, tests, limits), self.pool_of(job))
-        return result
+        first, apart = self._judge(job, tests, limits, whole=False)
+        return _of_both(first, self._judge(job, tests, limits, whole=True)[0]) if apart else first
+
+    def _judge(self, job: PythonJob, tests: Prepared, limits: Limits, *, whole: bool) -> tuple[Result, bool]:
+        judge = functools.partial(_judge_module, job.source, tests, limits, whole)
+        found: tuple[Result, bool] = self._with_jails(2, judge, self.pool_of(job))
+        return found
 
     def run_program(self, job: ProgramJob, limits: Limits) -> Result:
         """Judge a program by its output, in one jail."""
@@ -98,7 +105,23 @@ def _result(passed: bool | None, reason: str, started: float) -> Result:
     return Result(passed=passed, reason=reason, score=score, elapsed_s=time.monotonic() - started)
 
 
-def _judge_module(source: str, tests: Prepared, limits: Limits, jails: list[Jail], processor: int) -> Result:
+def _of_both(result: Result, whole: Result) -> Result:
+    """Return what is true whether or not the code changes what the tests have made and it has kept.
+
+    If only the tests that it may change pass, it may have changed what is right. That they fail says that it is wrong.
+    """
+    elapsed = result.elapsed_s + whole.elapsed_s
+    if whole.passed and not result.passed:
+        reason = "the tests hold what the code has kept, and has changed in a later call"
+        return Result(passed=None, reason=reason, score=None, elapsed_s=elapsed)
+    score = whole.score if whole.score is None or result.score is None else min(whole.score, result.score)
+    return replace(whole, score=score, elapsed_s=elapsed)
+
+
+def _judge_module(
+    source: str, tests: Prepared, limits: Limits, whole: bool, jails: list[Jail], processor: int
+) -> tuple[Result, bool]:
+    """Return a verdict, and whether it may be another where the code changes what the tests have made (`inside/shared.py`)."""
     with ExitStack() as stack:
         ((output_in, output_out),) = stack.enter_context(pipes(1))
         ours, theirs = socket.socketpair()
@@ -107,7 +130,7 @@ def _judge_module(source: str, tests: Prepared, limits: Limits, jails: list[Jail
         started = time.monotonic()
         solution, tester = jails
         stood = tester.standing
-        line = tester.test(tests, limits, processor, ours.fileno())
+        line = tester.test(tests, limits, processor, ours.fileno(), whole=whole)
         # Each sample's own: otherwise they would share its locks and flags.
         with open(os.devnull, "rb", buffering=0) as null:  # noqa: PTH123 - pathlib takes longer
             numbers = [null.fileno(), output_out.fileno(), output_out.fileno(), theirs.fileno()]
@@ -128,25 +151,26 @@ def _judge_module(source: str, tests: Prepared, limits: Limits, jails: list[Jail
                 jail.must_have_taken()
             for jail in list(jails):
                 throw_out(jails, jail)
-            return _result(False, str(stop), started)
+            return _result(False, str(stop), started), False
         if line.verdict is None:
             tester.must_have_taken()
         if line.verdict is None and stood is not None and tester.standing is stood:
             raise Damaged("the test process, which had judged other samples before, is gone")
-        kind, reason, score = _read(line)
+        kind, reason, score, apart = _read(line)
         statuses = end(jails, [solution] if line.again else [solution, tester])
         if reason.startswith("the code ended its process") and (ended := how(statuses[0], limits)):
             reason = f"{reason}: {ended}"
         result = _result(kind, reason or ("" if kind else "failed"), started)
-        return result if kind is not False or score is None else replace(result, score=score)
+        return (result if kind is not False or score is None else replace(result, score=score)), apart
 
 
-def _read(line: Line) -> tuple[bool | None, str, float | None]:
+def _read(line: Line) -> Read:
     """Read what the test process wrote. Anything but its exact form is a failure."""
-    if line.verdict is not None and line.verdict[0] in KINDS:
-        kind, reason, score = line.verdict
-        return KINDS[kind], reason, score
-    return False, "the tests ended their process before their end", None
+    kind, reason, score = line.verdict or ("", "", None)
+    apart = kind.endswith(APART)
+    if (kind := kind.removesuffix(APART)) in KINDS:
+        return KINDS[kind], reason, score, apart
+    return False, "the tests ended their process before their end", None, False
 
 
 def examine() -> str:

@@ -287,9 +287,12 @@ RAW = {
     "a_request_for_an_unknown_operation": 'frame(b\'["ask","exec",[["T","int"]],[[],[]]]\')',
     "a_request_without_arguments": 'frame(b\'["ask","call",[],[[],[]]]\')',
     "a_request_to_build_a_class": 'frame(b\'["ask","call",[["T","bytearray"],["t",10000000000],["d"]],[[],[]]]\')',
-    "kept_arguments_that_were_none": 'frame(b\'["ok",6,[],"",[[],[],[7],[]]]\')',
-    "kept_arguments_that_are_no_numbers": 'frame(b\'["ok",6,[],"",[[],[],[["l"]],{}]]\')',
-    "changes_of_what_was_not_kept": 'frame(b\'["ok",6,[],"",[[],[],[],[0]]]\')',
+    "shared_containers_that_were_none": 'frame(b\'["ok",6,[],"",[[],[],[],[],[7],[],[]]]\')',
+    "shared_containers_that_are_no_numbers": 'frame(b\'["ok",6,[],"",[[],[],[],[],[["l"]],[],{}]]\')',
+    "changes_of_what_is_not_shared": 'frame(b\'["ok",6,[],"",[[],[],[],[[0,["l"]]],[],[],[]]]\')',
+    "shared_containers_of_a_question_without_any": 'frame(b\'["ok",6,[],"",[[],[],[],[],[],[],[0]]]\')',
+    "too_little_of_what_is_shared": 'frame(b\'["ok",6,[],"",[[],[],[],[]]]\')',
+    "a_container_that_is_not_shared": 'frame(b\'["ok",["h",3],[],"",[[],[],[],[],[],[],[]]]\')',
     "half_a_message": "b'\\x00\\x00\\x10\\x00[1'",
 }
 

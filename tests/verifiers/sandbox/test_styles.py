@@ -99,6 +99,8 @@ RIGHT = {
     "tests_that_are_not_skipped": ("def f(): return 1", "import sys, pytest\n@pytest.mark.skipif(sys.version_info < (3, 8), reason='old')\ndef test_f(): assert f() == 1\n@pytest.mark.skipif(sys.platform == 'win32', reason='files')\nclass TestF:\n    def test_f(self): assert f() == 1"),
     "folders_of_a_factory": ("def f(p):\n    with open(p) as file: return file.read().upper()", "import pytest\n@pytest.fixture(scope='module')\ndef path(tmp_path_factory):\n    made = tmp_path_factory.mktemp('data') / 'a.txt'\n    made.write_text('abc')\n    return made\ndef test_f(path): assert f(path) == f(str(path)) == 'ABC'"),
     "tests_called_as_the_code_s_own": ("import pytest\nfrom pytest import fail, importorskip\ndef f(): return 1\ndef test_f(): pass", "class TestF:\n    def test_f(self): assert f() == 1"),
+    "a_list_that_the_tests_change_before_the_code": ("class K:\n    def __init__(self): self.a = [1]\n    def get(self): return self.a\n    def add(self, x): self.a.append(x + 1)", "k = K()\nx = k.get()\nx.append(5)\nk.add(4)\nassert k.get() == x"),
+    "two_copies_of_a_list_of_an_object": ("class K:\n    def __init__(self): self.a = []", "k = K()\nx = k.a\nk.a.append(1)\nassert x == k.a"),
 }  # fmt: skip
 
 
@@ -149,6 +151,7 @@ WRONG = {
     "what_looks_for_the_tests_text": ("import inspect, sys\ndef f():\n    for m in [*sys.modules.values()]:\n        try: text = inspect.getsource(m)\n        except Exception: continue\n        if 'WAN' + 'TED' in text: return eval(text.split('WAN' + 'TED = ')[1][:4])\n    return getattr(sys.modules['__main__'], 'WAN' + 'TED', 0)", "WANTED = 7**9\nassert f() == WANTED"),
     "a_test_that_is_not_skipped": ("def f(): return 2", "import sys, pytest\n@pytest.mark.skipif(sys.version_info < (3, 8), reason='old')\ndef test_f(): assert f() == 1"),
     "parts_that_the_library_would_not_compare": ("from collections import UserList\nclass D:\n    def __iter__(self): return iter([1])\nclass L(UserList):\n    def __init__(self): self.data = D()", "assert L() == [1]"),
+    "a_list_that_both_change": ("class K:\n    def __init__(self): self.a = [1]\n    def get(self): return self.a\n    def add(self, x): self.a.append(x + 1)", "k = K()\nx = k.get()\nk.add(7)\nx.append(7)\nassert k.get() == [1, 7]"),
 }  # fmt: skip
 
 
@@ -173,19 +176,16 @@ UNDECIDED = {
     "one_of_two_arguments": ("class K:\n    def __init__(self, a, b): self.b = b\n    def add(self, x): self.b[x] = x", "one, two = [1], {}\nk = K(one, b=two)\nk.add(1)\nassert two == {1: 1}", "kept"),
     "a_list_in_a_decorator": ("def logged(log):\n    def by(f):\n        def w(*a):\n            log.append(a)\n            return f(*a)\n        return w\n    return by", "log = []\n@logged(log)\ndef g(x): return x\ng(3)\nassert log == [(3,)]", "kept"),
     "a_list_in_a_block": ("from contextlib import contextmanager\n@contextmanager\ndef m(log):\n    log.append(1)\n    yield\n    log.append(3)", "def test_it():\n    log = []\n    with m(log): log.append(2)\n    assert log == [1, 2, 3]", "kept"),
+    "a_list_that_the_code_empties_to_be_right": ("class S:\n    def __init__(self, a): self.a = a\n    def result(self):\n        self.a.clear()\n        return []", "a = [3, 1, 2]\ns = S(a)\na.sort()\nassert s.result() == a", "kept"),
     "what_comes_of_data": ("class M(int):\n    def __sub__(self, other): return M(0)", "assert M(3) - 5 == 0", "made of data"),
     "an_object_that_equals_a_number": (MONEY.replace("o.a", "o"), "assert M(5) == 5", "says that it equals"),
     "an_object_that_equals_a_text_too": (MONEY.replace("self.a == o.a", "True"), "assert M(5) != 'x'", "says that it equals"),
-    "a_list_that_both_change": ("class K:\n    def __init__(self): self.a = [1]\n    def get(self): return self.a\n    def add(self, x): self.a.append(x + 1)", "k = K()\nx = k.get()\nk.add(7)\nx.append(7)\nassert k.get() == [1, 7]", "in place"),
-    "a_list_that_the_tests_change_before_the_code": ("class K:\n    def __init__(self): self.a = [1]\n    def get(self): return self.a\n    def add(self, x): self.a.append(x + 1)", "k = K()\nx = k.get()\nx.append(5)\nk.add(4)\nassert k.get() == x", "in place"),
-    "a_list_that_is_changed_on_the_way_back": ("import verifiers.sandbox.inside.operations as o\ndef w(n, c): c[:] = []\no.OPERATIONS['write'] = w\nclass S:\n    def __init__(self, a): self.a = a\n    def result(self): return []", "a = [3, 1, 2]\ns = S(a)\na.sort()\nassert s.result() == a", "in place"),
     "a_test_in_a_class_that_the_code_has_replaced": ("def by(f): return 1", "class TestA:\n    @by\n    def test_a(self): assert False", "wrapped the test TestA.test_a"),
     "a_case_that_the_code_has_replaced": ("def by(f): return lambda *a: None", "import unittest\nclass A(unittest.TestCase):\n    @by\n    def test_a(self): assert False", "wrapped the test A.test_a"),
     "a_class_that_the_code_has_replaced": ("def by(f): return int", "@by\nclass TestA:\n    def test_a(self): assert False", "wrapped the test TestA"),
     "a_test_that_the_code_has_removed": ("def by(f): pass\ndef test_a(): pass", "@by\ndef test_a(): assert False", "wrapped the test test_a"),
     "a_check_that_the_code_has_replaced": ("def by(f): return lambda *a: None\ndef f(): pass", "f()\n@by\ndef check(candidate): assert False", "wrapped the test check"),
     "a_method_that_the_code_replaces": ("def f(n):\n    n.same = lambda o: True\n    return n", "class Node:\n    def __init__(self, v): self.v = v\n    def same(self, o): return self.v == o.v\nassert f(Node(1)).same(Node(2))", "replaces the method same"),
-    "two_copies_of_a_list_of_an_object": ("class K:\n    def __init__(self): self.a = []", "k = K()\nx = k.a\nk.a.append(1)\nassert x == k.a", "in place"),
     "coroutines_side_by_side": ("import asyncio\nasync def f(n): await asyncio.sleep(n)", "import asyncio\nasync def main():\n    try: await asyncio.wait_for(f(.2), .01)\n    except asyncio.TimeoutError: return\n    assert False\nasyncio.run(main())", "side by side"),
     "a_coroutine_of_the_tests": ("def twice(f):\n    async def w(*a):\n        return 2 * await f(*a)\n    return w", "import asyncio\n@twice\nasync def g(x): return x + 1\nassert asyncio.run(g(1)) == 4", "awaits"),
     "warnings_that_are_errors": (LOG, "import warnings, pytest\nwith warnings.catch_warnings():\n    warnings.simplefilter('error')\n    with pytest.raises(DeprecationWarning): f()", "warnings or a log"),

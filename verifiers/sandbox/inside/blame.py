@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ast
-import functools
 import re
 import types
 
 from verifiers.sandbox.inside.held import FILE, raised_by
 from verifiers.sandbox.inside.mirror import Unsupported
 from verifiers.sandbox.inside.names import Names
-from verifiers.sandbox.inside.peer import Peer
 
 WIDTH = 300
 _APART = {
@@ -94,10 +92,8 @@ def blame(error: BaseException, names: Names, source: str) -> tuple[str, str]:
 
 def _apart(names: Names, source: str) -> str | None:
     """Return what tests do that doesn't reach the code: they may have failed for it."""
-    if names.peer.lender.is_seen():
-        return "hold what the code has kept, and has changed in a later call"
-    if names.peer.lender.is_written(functools.partial(Peer.ask, names.peer)):
-        return "change a list, dict or set of an object in place, which doesn't reach the object"
+    if why := names.peer.apart():
+        return why
     found = (what for what, shows in _APART.items() if re.search(shows, source, re.MULTILINE))
     replaced = names.uses.replaced
     return next(found, f"replace {replaced}, which doesn't reach the code" if replaced else None)

@@ -5,6 +5,7 @@ Plain data crosses by value; whatever isn't plain becomes a reference, which `ex
 
 A scalar is itself; anything else is a list whose head says what follows, such as ["t", 1, 2] for (1, 2). Mutable containers
 are numbered in the order in which they start, so that ["k", n] is the n-th once more: a list that is passed twice stays one list.
+["h", n] is one that both ends hold (`shared.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import builtins
 import importlib
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
@@ -57,9 +58,15 @@ class CodecError(Exception):
 class Packer:
     """Turns values into what JSON can hold."""
 
-    def __init__(self, export: Export, containers: Iterable[Any] = (), *, functions: bool = False) -> None:
+    def __init__(
+        self, export: Export, containers: Iterable[Any] = (), shared: Mapping[int, int] | None = None, *, functions: bool = False
+    ) -> None:
         self.export = export
         self.functions = functions
+        self.shared = {} if shared is None else shared
+        """The numbers of what both ends hold (`shared.py`), by their addresses."""
+        self.given: list[int] = []
+        """Those of which were packed."""
         self.containers = list(containers)
         self.numbers = {id(container): number for number, container in enumerate(self.containers)}
         self.open: set[int] = set()
@@ -78,6 +85,9 @@ class Packer:
         if depth > DEPTH:
             raise CodecError(f"a value is nested more than {DEPTH} deep")
         if kind in MUTABLE:
+            if (number := self.shared.get(id(value))) is not None:
+                self.given.append(number)
+                return ["h", number]
             if id(value) in self.numbers and id(value) not in self.open:
                 return ["k", self.numbers[id(value)]]
             self.start(value)
@@ -101,6 +111,18 @@ class Packer:
         packed = WRITE[type(value)](self, value, 1)
         self.open.discard(id(value))
         return packed
+
+    def attempt(self, value: Any) -> Any:
+        """Do so, or else return None and have packed nothing."""
+        first = len(self.containers)
+        try:
+            return self.content(value)
+        except (CodecError, TypeError, ValueError, RecursionError):
+            self.open.clear()
+            for container in self.containers[first:]:
+                del self.numbers[id(container)]
+            del self.containers[first:]
+            return None
 
     def all(self, tag: str, values: Iterable[Any], depth: int) -> list[Any]:
         """Pack parts one after the other."""
@@ -181,9 +203,18 @@ MUTABLE = {list, set, dict, OrderedDict, Counter, defaultdict, deque, bytearray}
 class Unpacker:
     """Turns what JSON held into values. Raises CodecError, ValueError, TypeError, … on anything malformed."""
 
-    def __init__(self, resolve: Resolve, containers: Iterable[Any] = (), *, functions: bool = False) -> None:
+    def __init__(
+        self,
+        resolve: Resolve,
+        containers: Iterable[Any] = (),
+        shared: Mapping[int, Any] | None = None,
+        *,
+        functions: bool = False,
+    ) -> None:
         self.resolve = resolve
         self.functions = functions
+        self.shared = {} if shared is None else shared
+        """What both ends hold, by its numbers."""
         self.containers = list(containers)
 
     def unpack(self, packed: Any) -> Any:
@@ -247,7 +278,7 @@ def refill(container: Any, parts: list[Any]) -> Any:
 
 def parts_of(container: Any) -> list[Any]:
     """Return the flat list of a container's parts, to see later whether it has changed."""
-    return [part for pair in container.items() for part in pair] if isinstance(container, dict) else list(container)
+    return [part for pair in [*container.items()] for part in pair] if isinstance(container, dict) else list(container)
 
 
 def _text(value: Any) -> str:
@@ -308,6 +339,7 @@ READ: dict[str, Callable[[Unpacker, list[Any]], Any]] = {
     "dd": _read_default,
     "q": _read_deque,
     "k": Unpacker.known,
+    "h": lambda u, p: u.shared[p[1]].container,
     "b": lambda _u, p: _text(p[1]).encode("latin-1"),
     "a": _read_bytearray,
     "I": lambda _u, p: int(_text(p[1]), 16),

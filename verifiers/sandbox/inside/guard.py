@@ -21,13 +21,13 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside import attributes, console, held, lent, parts
+from verifiers.sandbox.inside import attributes, console, held, parts
 from verifiers.sandbox.inside.attributes import OURS
-from verifiers.sandbox.inside.codec import CodecError, Packer
-from verifiers.sandbox.inside.lent import Lender
+from verifiers.sandbox.inside.codec import CodecError
 from verifiers.sandbox.inside.mirror import RemoteMeta, is_remote
 from verifiers.sandbox.inside.operations import BINARY, IMMUTABLE, IN_PLACE, ORDER, PREDICATES, UNARY, looks
 from verifiers.sandbox.inside.peer import Peer
+from verifiers.sandbox.inside.shared import SETTLE, Lent
 from verifiers.sandbox.inside.shim import Broken
 from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings
 
@@ -59,7 +59,7 @@ class Guard(Peer):
         self.changes = 0
         self.calls = 0
         self.lengths = 0
-        self.lender = Lender()
+        self.shared = self.lent = Lent()
         self.held: dict[int, held.Place] = {}
         """Lines on which a `with` of the tests begins whose block tests something, and where the last test in it ends."""
         self.expecting: frozenset[int] = frozenset()
@@ -87,15 +87,11 @@ class Guard(Peer):
             self.fail("output limit")
         sys.stdout.write(text)
 
-    def lend(self, containers: list[Any], kept: Any, changed: Any, held: Any) -> None:
-        """Note what the code says that it has kept, and changed, and what it holds of its own."""
-        self.lender.note(containers, kept, changed, held)
-
     # What the tests may ask.
 
     def ask(self, operation: str, *arguments: Any) -> Any:
         """Have the code do something, in surroundings that are the tests' own."""
-        self.write_back()
+        self.changes += self.lent.is_dirty()
         if self.surroundings is None or (operation == "attr" and arguments[0] is self.module):
             return super().ask(operation, *arguments)
         with self.floor:
@@ -111,11 +107,14 @@ class Guard(Peer):
 
     def write_back(self) -> None:
         """Have the code find changed what the tests have changed of its own."""
-        self.changes += bool(self.lender.held) and self.lender.write_back(super().ask)
+        if self.lent.is_dirty():
+            self.changes += 1
+            super().ask(SETTLE, [], [])
 
-    def conclude(self, operation: str, message: list[Any], packer: Packer) -> tuple[str, Any]:
-        """Read an answer. What was written back is the tests' own, and stays as they have it."""
-        return super().conclude(operation, [*message[:2], [], *message[3:]] if operation == lent.OPERATION else message, packer)
+    def apart(self) -> str:
+        """Return what the tests do with containers that differs from one process; empty where there is nothing."""
+        differs = self.lent.differs(super().ask)
+        return "share a list, dict or set with the code that doesn't stay the same in both processes" if differs else ""
 
     def answer(self, message: list[Any]) -> None:
         """Answer the code in the middle of that."""

@@ -3,7 +3,8 @@
 Both ends run the same protocol, since either may call the other while it is being called (callbacks). A message is a length
 and JSON: ["ask", operation, arguments, news], ["ok", value, changes, printed, news] or the same with "err" and an exception.
 `changes` is the new content of the mutable arguments, so that a function may change its arguments in place. `news` describes
-the classes that the message mentions for the first time, and names the references that the sender has dropped.
+the classes that the message mentions for the first time, names the references that the sender has dropped, and says what it has
+changed in containers that both ends hold (`shared.py`).
 
 The test process's end (`guard.py`) allows the solution much less than the solution's end allows the tests.
 """
@@ -22,6 +23,7 @@ from typing import Any, NoReturn
 from verifiers.sandbox.inside import described, errors, mirror
 from verifiers.sandbox.inside.codec import CodecError, Packer, Unpacker, parts_of, refill
 from verifiers.sandbox.inside.operations import OPERATIONS
+from verifiers.sandbox.inside.shared import Shared, held
 from verifiers.sandbox.inside.tuples import Tuples
 
 MESSAGE_BYTES = 32 << 20
@@ -44,9 +46,11 @@ _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 def _changes(packer: Packer, containers: Sequence[Any], before: Sequence[list[Any]]) -> list[list[Any]]:
-    """Return the new content of the containers that have changed, by their numbers."""
+    """Return the new content of the containers that have changed, by their numbers, unless both ends hold them anyway."""
     changes = []
     for number, (container, parts) in enumerate(zip(containers, before, strict=True)):
+        if id(container) in packer.shared:
+            continue
         now = parts_of(container)
         if len(now) != len(parts) or any(a is not b for a, b in zip(now, parts, strict=True)):
             changes.append([number, packer.content(container)])
@@ -82,12 +86,9 @@ class Peer:
         self.offered: set[type] = set()
         self.tuples = Tuples()
         self.news: list[Any] = []
-        self.keeps = False
-        """Whether something of the other side's was kept here."""
-        self.kept: list[Any] = []
-        """What the next message says of the other side's arguments that are kept here (`lent.py`), where there is something."""
+        self.shared: Shared
         self.told: list[Any] = []
-        """What the last message has said of that."""
+        """What the last message has said of what both ends hold, where that is something."""
         self.world = mirror.World(self.request, self.tuples)
 
     # What a subclass decides.
@@ -109,11 +110,13 @@ class Peer:
     def show(self, text: str) -> None:
         """Print what was printed there."""
 
-    def keep(self, result: Any, containers: Sequence[Any], before: Sequence[list[Any]], answered: Sequence[Any]) -> None:
-        """Note which arguments are kept here, which of those that were kept have been changed, and what of the answer is held."""
+    def offer(self, packer: Packer) -> Sequence[int]:  # noqa: ARG002
+        """Return which containers of a question are still held here, or may be. What is kept there is told by the answer."""
+        return ()
 
-    def lend(self, containers: list[Any], kept: Any, changed: Any, held: Any) -> None:
-        """Note which arguments the other side has kept, which it had kept and has changed, and what of its own it holds."""
+    def keep(self, result: Any, containers: Sequence[Any], _before: Sequence[list[Any]], packer: Packer) -> Sequence[int]:
+        """Return which containers of an answer are held here."""
+        return held(packer.containers, len(containers), result) if len(packer.containers) > len(containers) else ()
 
     def unsent(self, error: CodecError) -> BaseException:
         """Return what to raise where a question can't be sent."""
@@ -121,16 +124,16 @@ class Peer:
 
     # Messages.
 
-    def encode(self, message: list[Any]) -> bytes:
+    def encode(self, message: list[Any], told: Sequence[Any] = ()) -> bytes:
         """Return a message's bytes. Raise CodecError where it is too large."""
-        body = "".join(_encode([*message, [self.news, self.world.take_dropped(), *self.kept]], 0)).encode()
+        body = "".join(_encode([*message, [self.news, self.world.take_dropped(), *told]], 0)).encode()
         if len(body) > MESSAGE_BYTES:
             raise CodecError("a value is too large to cross")
         return len(body).to_bytes(4, "big") + body
 
     def send(self, body: bytes) -> None:
         """Send a message's bytes."""
-        self.news, self.kept = [], []
+        self.news = []
         try:
             self.sock.sendall(body)
         except OSError as error:
@@ -187,14 +190,20 @@ class Peer:
                 self.wait()
             if self.depth >= NESTING:
                 raise RecursionError("the two processes call each other too deeply")
+            self.shared.begin(self.depth)
             packer = self.packer()
             try:
-                body = self.encode(["ask", operation, [packer.pack(argument) for argument in arguments]])
+                packed = [packer.pack(argument) for argument in arguments]
+                self.shared.give(packer.given)
+                body = self.encode(["ask", operation, packed], self.shared.tell(packer, self.offer(packer)))
             except CodecError as error:
                 raise self.unsent(error) from None
+            self.shared.commit()
             self.depth += 1
             self.asked += 1
             settled = False
+            if not self.serving:
+                self.shared.exchanges.append((packer.containers, ()))
             try:
                 self.send(body)
                 while (message := self.receive())[0] == "ask":
@@ -203,6 +212,8 @@ class Peer:
                 settled = True
             finally:
                 self.depth -= 1
+                if not self.serving:
+                    self.shared.exchanges.pop()
                 if not settled:  # out of memory or stack, say: half a message is still in the socket
                     self.broken("malformed, or too large")
             kind, value = result
@@ -223,7 +234,10 @@ class Peer:
 
     def conclude(self, operation: str, message: list[Any], packer: Packer) -> tuple[str, Any]:
         """Read an answer: its kind, and the value or the exception to raise."""
+        told, self.told = self.told, []
         try:
+            if told:
+                self.shared.hear_upper(told)
             kind, value, changes, printed = message
             unpacker = self.unpacker(packer.containers)
             result = unpacker.unpack(value)
@@ -231,8 +245,8 @@ class Peer:
                 refill(packer.containers[number], unpacker.content(content))
             if type(printed) is not str or kind not in {"ok", "err"} or (kind == "err" and not isinstance(result, BaseException)):
                 raise CodecError("malformed")  # noqa: TRY301 - one way out for all that is malformed
-            if self.told:
-                self.lend(unpacker.containers, *self.told)
+            if told:
+                self.shared.hear(told, unpacker, len(packer.containers))
         except (Exception, RecursionError) as error:  # noqa: BLE001 - whatever goes wrong in reading it, it was no answer
             self.broken(f"malformed: {type(error).__name__}")
         if printed:
@@ -260,10 +274,7 @@ class Peer:
         """Answer until the other side is gone."""
         self.serving = threading.get_ident()
         while True:
-            message = self.receive()
-            # Without the floor: threads that the code starts may call the tests while they wait for this answer.
-            self.busy = True
-            self.reply(message)
+            self.reply(self.receive())
 
     def answer(self, message: list[Any]) -> None:
         """Answer while an answer is waited for here."""
@@ -277,14 +288,26 @@ class Peer:
 
     def reply(self, message: list[Any]) -> None:
         """Do what is asked for and say what came of it."""
-        try:
-            _, operation, packed = message
-            unpacker = self.unpacker()
-            arguments = [unpacker.unpack(argument) for argument in packed]
-            perform = OPERATIONS[operation]
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, CodecError) as error:
-            self.broken(f"malformed: {type(error).__name__}")
-        before = [parts_of(container) for container in unpacker.containers]
+        with self.floor:
+            # From now on, threads that the code starts may call the tests while they wait for this answer.
+            self.busy = True
+            told, self.told = self.told, []
+            try:
+                _, operation, packed = message
+                if told:
+                    self.shared.hear_upper(told)
+                unpacker = self.unpacker()
+                arguments = [unpacker.unpack(argument) for argument in packed]
+                perform = OPERATIONS[operation]
+                if told:
+                    self.shared.hear(told, unpacker, 0)
+            except (
+                ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, CodecError
+            ) as error:  # fmt: skip
+                self.broken(f"malformed: {type(error).__name__}")
+            before = [parts_of(container) for container in unpacker.containers]
+            if self.serving:
+                self.shared.exchanges.append((unpacker.containers, before))
         kind = "ok"
         try:
             self.allow(operation, arguments)
@@ -295,6 +318,8 @@ class Peer:
             kind, result = "err", error
         try:
             with self.floor:
+                if self.serving:
+                    self.shared.exchanges.pop()
                 self.respond(kind, result, unpacker.containers, before)
         except (CodecError, ValueError, TypeError, RecursionError, MemoryError) as error:
             with self.floor:
@@ -305,9 +330,10 @@ class Peer:
         packer = self.packer(containers)
         packed = packer.pack(result)
         changes = _changes(packer, containers, before) if containers else []
-        if self.keeps or packer.containers:
-            self.keep(result, containers, before, packer.containers)
-        body = self.encode([kind, packed, changes, self.printed()])
+        self.shared.give(packer.given)
+        new = self.keep(result, containers, before, packer) if packer.containers else ()
+        body = self.encode([kind, packed, changes, self.printed()], self.shared.tell(packer, new))
+        self.shared.commit()
         self.busy = self.depth > 0
         self.send(body)
 
@@ -315,11 +341,11 @@ class Peer:
 
     def packer(self, containers: Sequence[Any] = ()) -> Packer:
         """Return a packer that knows this end's objects."""
-        return Packer(self.refer, containers, functions=self.functions_out)
+        return Packer(self.refer, containers, self.shared.numbers, functions=self.functions_out)
 
     def unpacker(self, containers: Sequence[Any] = ()) -> Unpacker:
         """Return an unpacker that knows this end's objects."""
-        return Unpacker(self.resolve, containers, functions=self.functions_in)
+        return Unpacker(self.resolve, containers, self.shared.entries, functions=self.functions_in)
 
     def refer(self, value: Any, packer: Packer) -> list[Any]:
         """Pack a value that doesn't cross."""

@@ -13,9 +13,11 @@ from typing import Any
 
 from verifiers.sandbox.inside import shim, written
 from verifiers.sandbox.inside.approximate import Approx
+from verifiers.sandbox.inside.codec import Packer
 from verifiers.sandbox.inside.console import Keyboard
-from verifiers.sandbox.inside.lent import Borrower, held
+from verifiers.sandbox.inside.operations import OPERATIONS
 from verifiers.sandbox.inside.peer import Closed, Peer
+from verifiers.sandbox.inside.shared import SETTLE, Borrowed, held
 
 NAME = "solution"
 FILE = "solution.py"
@@ -47,7 +49,8 @@ class SolutionPeer(Peer):
     def __init__(self, output: Captured) -> None:
         super().__init__()
         self.output = output
-        self.borrower = Borrower()
+        self.shared = self.borrowed = Borrowed()
+        OPERATIONS[SETTLE] = self.borrowed.settle
 
     def introduce(self, module: types.ModuleType) -> list[Any]:
         """Pack the names of a module, the module, and its functions, which go unasked since the tests will most likely want them.
@@ -70,16 +73,15 @@ class SolutionPeer(Peer):
         self.next_number = number
         return ["l", offered, ["R", 0, 0], functions]
 
-    def keep(self, result: Any, containers: Sequence[Any], before: Sequence[list[Any]], answered: Sequence[Any]) -> None:
-        """Tell what is kept of the arguments, and held of the answer."""
-        if self.kept:  # what couldn't be sent: the tests' end doesn't know of it
-            self.borrower.stop()
+    def offer(self, packer: Packer) -> Sequence[int]:
+        """Offer all: what the code doesn't hold then is dropped before the next message."""
+        return range(len(packer.containers))
+
+    def keep(self, result: Any, containers: Sequence[Any], before: Sequence[list[Any]], packer: Packer) -> Sequence[int]:
+        """Return what is kept of the arguments, and held of the answer."""
+        answered = packer.containers
         holds = held(answered, len(containers), result) if len(answered) > len(containers) else []
-        looked = self.borrower.look(containers, before, result) if containers or self.keeps else []
-        if looked or holds:
-            new, changed, numbers = looked or ([], [], [])
-            self.kept = [new, changed, [*numbers, *holds]]
-        self.keeps = bool(self.borrower.kept)
+        return [*self.borrowed.kept(containers, before, result), *holds] if containers else holds
 
     def printed(self) -> str:
         """Return what the code has printed."""

@@ -17,6 +17,8 @@ TESTS = ("test", "check")
 """How the names of what is run begin, where it is a function."""
 AROUND = ("setup", "setUp", "teardown", "tearDown")
 """And of what is run around it."""
+HIDDEN, EXPECTED, UNCLEAR = "hidden", "expected", "unclear"
+"""Ends of a test that has failed: somebody may print that and go on, or the tests fail where it doesn't, or it may be either."""
 _NAMESPACES = {"globals", "locals", "vars", "dir"}
 """Where tests find functions without naming them."""
 
@@ -100,12 +102,81 @@ def is_case(node: ast.ClassDef) -> bool:
 
 def _hides(node: ast.Try) -> bool:
     """Whether a failed assertion ends here without anything being raised."""
-    caught = ("AssertionError", "Exception")
-    return any(
-        (handler.type is None or any(name in ast.unparse(handler.type) for name in caught))
-        and not any(isinstance(part, ast.Raise) for each in handler.body for part in ast.walk(each))
-        for handler in node.handlers
-    )
+    return not {"AssertionError", "Exception", "BaseException"}.isdisjoint(_quiet(node))
+
+
+class Catch(NamedTuple):
+    """Where the tests catch an exception, from one line to another."""
+
+    first: int
+    last: int
+    kinds: tuple[str, ...]
+    """The names of the classes that are caught."""
+    end: str
+    """What becomes of a test that has failed there."""
+
+
+def caught(tree: ast.Module) -> list[Catch]:
+    """Return where the failure of a test may end without the tests' end, the innermost place first."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Try) and (kinds := _quiet(node)):
+            found.append(Catch(node.lineno, node.body[-1].end_lineno or 0, kinds, _end_of(node)))
+        elif (
+            isinstance(node, ast.With) and (kinds := tuple(name for item in node.items for name in _raised(item.context_expr)))
+        ) or (isinstance(node, ast.Call) and (kinds := _raised(node))):
+            found.append(Catch(node.lineno, node.end_lineno or 0, kinds, EXPECTED))
+    return sorted(found, key=lambda each: each.last - each.first)
+
+
+def _quiet(node: ast.Try) -> tuple[str, ...]:
+    """Return the names of what a `try` catches and raises nothing for."""
+    quiet = [
+        each for each in node.handlers if not any(isinstance(part, ast.Raise) for line in each.body for part in ast.walk(line))
+    ]
+    return tuple(name for each in quiet for name in (_identifiers(each.type) if each.type else ("BaseException",)))
+
+
+def _raised(node: ast.AST) -> tuple[str, ...]:
+    """Return the names of the classes that a call of `raises` or `assertRaises` expects."""
+    if not isinstance(node, ast.Call) or not _name(node.func).startswith(("raises", "assertRaises")):
+        return ()
+    return tuple(name for argument in node.args[:1] for name in _identifiers(argument))
+
+
+def _identifiers(node: ast.AST) -> list[str]:
+    return [name for part in ast.walk(node) if (name := _name(part))]
+
+
+def _name(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _end_of(node: ast.Try) -> str:
+    """Return what becomes of a test that fails in the body of a `try` which hides it."""
+    if any(isinstance(part, ast.Raise) or _always_fails(part) for each in node.orelse for part in ast.walk(each)):
+        return EXPECTED
+    handlers = [each for handler in node.handlers for each in handler.body]
+    if all(map(_says_well, [*node.body[1:], *node.orelse])) and not any(_says(each, well=True) for each in handlers):
+        return HIDDEN
+    return UNCLEAR
+
+
+def _always_fails(node: ast.AST) -> bool:
+    constant = isinstance(node, ast.Assert) and isinstance(node.test, ast.Constant) and not node.test.value
+    return constant or (isinstance(node, ast.Call) and _name(node.func).startswith("fail"))
+
+
+def _says_well(node: ast.stmt) -> bool:
+    """Whether a statement may follow a test that has passed: it counts or prints that, or goes on."""
+    calls = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and not _always_fails(node.value)
+    return calls or isinstance(node, ast.AugAssign | ast.Pass | ast.Break | ast.Continue) or _says(node, well=True)
+
+
+def _says(node: ast.stmt, *, well: bool) -> bool:
+    """Whether a statement sets or returns True, or else False."""
+    value = node.value if isinstance(node, ast.Assign | ast.AnnAssign | ast.Return) else None
+    return isinstance(value, ast.Constant) and value.value is well
 
 
 def _definitions(tree: ast.AST) -> Iterator[Definition]:

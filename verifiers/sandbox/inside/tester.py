@@ -28,9 +28,9 @@ from verifiers.sandbox.inside.held import FILE
 from verifiers.sandbox.inside.mirror import PLAIN, RemoteMeta
 from verifiers.sandbox.inside.names import Names, SolutionModule
 from verifiers.sandbox.inside.operations import OPERATIONS
-from verifiers.sandbox.inside.orders import INLINE
+from verifiers.sandbox.inside.orders import APART, INLINE
 from verifiers.sandbox.inside.scoring import Tally, Verdict, run_parts
-from verifiers.sandbox.inside.started import Started
+from verifiers.sandbox.inside.started import Catch, Started
 from verifiers.sandbox.inside.surroundings import Surroundings
 from verifiers.sandbox.inside.uses import Uses
 from verifiers.sandbox.inside.watching import watching
@@ -73,7 +73,7 @@ def main(line: socket.socket) -> NoReturn:
         if not message:
             break
         head, _, packed = message.partition(b"\n")
-        number, output_bytes, seed = map(int, head.split())
+        number, output_bytes, seed, whole = map(int, head.split())
         talk, *file = descriptors
         if sock:
             sock.close()
@@ -86,7 +86,10 @@ def main(line: socket.socket) -> NoReturn:
             os._exit(0)
 
         random.seed(seed)  # the same for all runs of a seed: a verdict is a function of its inputs
-        kind, reason, score, again = judge(job, Guard(sock, fail, output_bytes), tally)
+        peer = Guard(sock, fail, output_bytes)
+        peer.lent.whole = bool(whole)
+        kind, reason, score, again = judge(job, peer, tally)
+        kind += APART * (peer.lent.parted and kind != "undecided")
         again = again and count < SAMPLES and time.process_time() < CPU_S
         line.send(_verdict(number, kind, reason, score, again=again))
         if not again:
@@ -121,7 +124,7 @@ def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, s
         peer.share()
         names.fetch(given)
         peer.asked = 0
-        _run(job, code, names, tally, lost)
+        unclear = _run(job, code, names, tally, lost)
         if lost:
             raise lost[0]  # noqa: TRY301 - as if it had been raised here
     except BaseException as error:  # noqa: BLE001 - tests raise anything
@@ -131,13 +134,20 @@ def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, s
         return *_counted(tally, *blame(error, names, job["tests"])), again and _leaves_no_trace(job, peer)
     if peer.trouble or (not peer.asked and not (tally and tally.first)):
         return "undecided", peer.trouble or "the tests never used the code", None, False
+    apart = peer.apart() or (f"may or may not expect that {unclear[0]} fails" if unclear else "")
+    if apart or not job["may_fail"]:
+        return "undecided", f"the tests {apart or 'assert nothing'}", None, False
     return *_counted(tally, "passed"), _leaves_no_trace(job, peer)
 
 
-def _run(job: dict[str, Any], code: types.CodeType, names: Names, tally: Tally | None, lost: list[BaseException]) -> None:
-    """Run the text of the tests, and then what tests it defines and hasn't run itself."""
+def _run(job: dict[str, Any], code: types.CodeType, names: Names, tally: Tally | None, lost: list[BaseException]) -> list[str]:
+    """Run the text of the tests, and then what tests it defines and hasn't run itself.
+
+    Return the tests that have failed where it isn't clear whether they should.
+    """
+    unclear: list[str] = []
     try:
-        with watching(names.uses.watched, names.uses.started, lost):
+        with watching(names.uses.watched, names.uses.started, [Catch(*each) for each in job["caught"]], lost, unclear):
             if tally:
                 run_parts(job, names, tally)
             else:
@@ -150,6 +160,7 @@ def _run(job: dict[str, Any], code: types.CodeType, names: Names, tally: Tally |
             tally.run(test, names, job["tests"])
         else:
             test()
+    return unclear
 
 
 def _set_up(peer: Guard, job: dict[str, Any], lost: list[BaseException]) -> None:

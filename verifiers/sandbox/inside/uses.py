@@ -14,7 +14,7 @@ from typing import Any
 from verifiers.sandbox.inside import held
 from verifiers.sandbox.inside.held import FILE
 from verifiers.sandbox.inside.plain import is_plain
-from verifiers.sandbox.inside.started import Started, is_case, started, test_methods
+from verifiers.sandbox.inside.started import Started, caught, is_case, started, test_methods
 
 AROUND = {
     "open", "os", "pathlib", "Path", "tempfile", "shutil", "glob", "fileinput", "sqlite3", "zipfile", "tarfile", "gzip", "bz2",
@@ -212,5 +212,7 @@ def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = 
         "risk": risk_of(tree, head) if shares else "",
         "held": {} if plain else held.blocks(tree),
         "expecting": [] if plain else held.expecting(tree),
+        "caught": [*map(tuple, caught(tree))] if uses.watched else [],
+        "may_fail": held.may_fail(tree, head),
     }
     return Prepared(marshal.dumps(job), plain)

@@ -5,19 +5,32 @@
 
 from __future__ import annotations
 
+import opcode
 import sys
 import threading
 import types
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from verifiers.sandbox.inside.held import FILE
+from verifiers.sandbox.inside.started import EXPECTED, UNCLEAR, Catch
+
+_LEAVES = {
+    opcode.opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST", "YIELD_VALUE", "RETURN_GENERATOR") if name in opcode.opmap
+}
+"""Where a function ends, or waits, without raising anything. What it has raised was handled there."""
 
 
 @contextmanager
-def watching(names: Collection[str], started: set[str], lost: list[BaseException]) -> Iterator[None]:
-    """Add to `started` the functions of these names that run to their end meanwhile, and to `lost` what others raise."""
+def watching(
+    names: Collection[str], started: set[str], caught: Sequence[Catch], lost: list[BaseException], unclear: list[str]
+) -> Iterator[None]:
+    """Add to `started` the functions of these names that end meanwhile, and to `lost` what they raise.
+
+    That isn't lost which the tests expect; where they may or may not, the function's name is added to `unclear`. `caught`: where
+    they catch it (`started.py`).
+    """
     if not names:
         yield
         return
@@ -30,12 +43,15 @@ def watching(names: Collection[str], started: set[str], lost: list[BaseException
     def within(frame: types.FrameType, event: str, argument: Any) -> Any:
         if event == "exception":
             raised[frame] = argument[1]
-        elif event == "line":  # it is handled here
-            raised.pop(frame, None)
         elif event == "return":
             started.add(frame.f_code.co_qualname)
-            if (error := raised.pop(frame, None)) is not None:
-                lost.append(error)
+            error = raised.pop(frame, None)
+            if error is not None and frame.f_code.co_code[frame.f_lasti] not in _LEAVES:
+                end = _end_of(error, frame.f_back, caught)
+                if end == UNCLEAR:
+                    unclear.append(frame.f_code.co_qualname)
+                elif end != EXPECTED:
+                    lost.append(error)
         return within
 
     sys.settrace(enter)
@@ -45,3 +61,17 @@ def watching(names: Collection[str], started: set[str], lost: list[BaseException
     finally:
         sys.settrace(None)
         threading.settrace(None)
+
+
+def _end_of(error: BaseException, frame: types.FrameType | None, caught: Sequence[Catch]) -> str:
+    """Return what becomes of an exception that reaches a frame; empty where nobody catches it."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    while frame is not None:
+        if frame.f_code.co_filename == FILE:
+            found = (
+                each.end for each in caught if each.first <= frame.f_lineno <= each.last and not kinds.isdisjoint(each.kinds)
+            )
+            if end := next(found, ""):
+                return end
+        frame = frame.f_back
+    return ""

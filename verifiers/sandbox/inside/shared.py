@@ -1,0 +1,378 @@
+"""Lists, dicts and sets that the tests and the code both hold, as they would in one process: each end has its own of each.
+
+A container of which one end holds on to what it has sent gets a number. Every message then says what its sender has changed in
+such containers since the last one, and the receiver's are filled anew, in place: what happens between two messages is seen by
+nobody in one process either. One that crosses again crosses by its number, so that it is the same one over there. Where one end
+is the last to hold its own, it says so, and both forget it.
+
+The code's word changes no container that the tests have made, once the question is answered in which the code got it:
+`decode(encode(x)) == x` could then be had by emptying both. What it holds and changes later is another one from then on. Where
+the tests have still got theirs, they are run once more, and theirs is then changed as well (`whole`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from operator import is_
+from typing import Any
+
+from verifiers.sandbox.inside.codec import MUTABLE, Packer, Unpacker, parts_of, refill
+
+MOST, PARTS = 512, 1 << 14
+"""So many containers, and parts of them all, are compared before each message."""
+LOOSE, LARGE = 4096, 1 << 20
+"""So many more are compared once, at the end. Of yet more, none is: who should have copied does so nowhere."""
+WORK, TELLING = 1 << 24, 16
+"""When so many parts have been compared, one that is told counting for several, the rest is compared at the end as well."""
+ALONE, ANSWER = 3, 3
+"""References to a container that nothing but an answer holds, while they are counted; more where it is all of the answer."""
+REFERENCES = 4
+"""To an argument in the midst of an answer: by the two lists of them, what it is an argument in, and the call that counts."""
+FREE = 2
+"""To one that only its entry holds: by that, and the call that counts."""
+SETTLE = "settle"
+
+
+class Entry:
+    """A container here, and its parts when both ends had the same."""
+
+    __slots__ = ("container", "era", "ours", "parts")
+
+    def __init__(self, container: Any, *, ours: bool = False, era: int = 0) -> None:
+        self.container = container
+        self.parts = parts_of(container)
+        self.ours = ours
+        """Whether the tests have made it."""
+        self.era = era
+        """The question of theirs in which it was last given to the code."""
+
+    def is_changed(self) -> bool:
+        """Whether it was changed here."""
+        return not same(parts_of(self.container), self.parts)
+
+    def is_free(self) -> bool:
+        """Whether nobody else here holds it."""
+        return sys.getrefcount(self.container) <= FREE
+
+
+class Shared:
+    """One end's."""
+
+    of_tests = False
+    """Whether this is the tests' end."""
+
+    def __init__(self) -> None:
+        self.entries: dict[int, Entry] = {}
+        self.numbers: dict[int, int] = {}
+        """By their addresses."""
+        self.loose: dict[int, Entry] = {}
+        """What is compared at the end."""
+        self.count = 0
+        self.era = 0
+        """How many questions the tests have asked that weren't part of another, where that is counted."""
+        self.work = 0
+        self.exchanges: list[tuple[Sequence[Any], Sequence[list[Any]]]] = []
+        """The containers in each question of the tests that isn't answered yet, and their parts when it came."""
+        self.upper: list[int] = []
+        """Which of the innermost one's have got a number since the last message."""
+        self.amiss = False
+        """Whether both ends have changed one at the same time."""
+        self._pending: list[Callable[[], None]] = []
+
+    def begin(self, depth: int) -> None:
+        """Do what is to be done before a question is packed, in the midst of so many."""
+
+    def give(self, numbers: Iterable[int]) -> None:
+        """Note what the other end is given again."""
+
+    # What a message says.
+
+    def tell(self, packer: Packer, new: Sequence[int]) -> list[Any]:
+        """Return what a message says of containers; empty where that is nothing. `new`: which of its own the sender holds.
+
+        It holds once `commit` is called, for it may turn out that the message can't be sent.
+        """
+        self._pending = []
+        if not (new or self.entries or self.upper):
+            return []
+        gone: list[int] = []
+        down: list[int] = []
+        changed: list[list[Any]] = []
+        first, total = len(packer.containers), 0
+        for number, entry in self.entries.items():
+            now = parts_of(entry.container)
+            total += len(now)
+            if not same(now, entry.parts):
+                self.work += TELLING * len(now)
+                if (content := packer.attempt(entry.container)) is None:
+                    down.append(number)
+                else:
+                    changed.append([number, content])
+                    self._pending.append(partial(setattr, entry, "parts", now))
+            if entry.is_free():
+                gone.append(number)
+        self.work += total
+        inner = range(first, len(packer.containers))
+        tracked = self._fits(packer.containers, new := [*new, *inner], total)
+        if not tracked:
+            new = self._loose(packer.containers, new)
+        if self.work > WORK or (inner and not tracked):  # what is in one that is numbered has a number as well
+            down = [*self.entries]
+        add, forget = partial(self._add_all, packer.containers, new), partial(self.forget, gone, down)
+        self._pending += [add, forget, self.upper.clear]
+        return [gone, changed, new, down, [*self.upper]] if gone or changed or new or down or self.upper else []
+
+    def _fits(self, containers: Sequence[Any], new: Sequence[int], total: int) -> bool:
+        """Whether so much more can be compared before each message."""
+        size = total + sum(len(containers[index]) for index in new)
+        return len(self.entries) + len(new) <= MOST and size <= PARTS and self.work <= WORK
+
+    def _loose(self, containers: Sequence[Any], new: Iterable[int]) -> list[int]:
+        """Return which can be compared at the end, as negative numbers."""
+        chosen: list[int] = []
+        left = LARGE - sum(len(entry.parts) for entry in self.loose.values())
+        for index in new:
+            left -= len(containers[index])
+            if left < 0 or len(self.loose) + len(chosen) >= LOOSE:
+                break
+            chosen.append(~index)
+        return chosen
+
+    def commit(self) -> None:
+        """Take what was told for what both ends know."""
+        for step in self._pending:
+            step()
+        self._pending = []
+
+    def add(self, container: Any, *, loose: bool, ours: bool = False) -> None:
+        """Give a container its number. Both ends do so in the same order."""
+        entry = Entry(container, ours=ours, era=self.era)
+        if loose:
+            self.loose[self.count] = entry
+        elif id(container) not in self.numbers:
+            self.entries[self.count] = entry
+            self.numbers[id(container)] = self.count
+        self.count += 1
+
+    def _add_all(self, containers: Sequence[Any], new: Iterable[int]) -> None:
+        for index in new:
+            self.add(containers[index if index >= 0 else ~index], loose=index < 0, ours=self.of_tests)
+
+    def forget(self, gone: Iterable[int], down: Iterable[int]) -> None:
+        """Drop what one end doesn't hold any more, and compare others only at the end."""
+        for number in down:
+            if (entry := self.entries.get(number)) is not None and len(self.loose) < LOOSE:
+                self.loose[number] = entry
+        for number in (*gone, *down):
+            if (entry := self.entries.pop(number, None)) is not None:
+                self.numbers.pop(id(entry.container), None)
+
+    # What the other end says.
+
+    def hear_upper(self, told: list[Any]) -> None:
+        """Give a number to what the sender has numbered before it packed anything else. Raise where the message is malformed."""
+        *_, upper = told
+        for index in upper:
+            self._heard(self.exchanges[-1][0], index, ours=True)
+
+    def hear(self, told: list[Any], unpacker: Unpacker, ours: int) -> None:
+        """Take what a message says, when its value was read. The first so many of its containers were made here."""
+        gone, changed, new, down, _ = told
+        self.before(number for number, _ in changed)
+        for number, content in changed:
+            self.change(self.entries[number], unpacker.content(content))
+        for index in new:
+            self._heard(unpacker.containers, index, ours=(index if index >= 0 else ~index) < ours)
+        self.forget(gone, down)
+
+    def _heard(self, containers: Sequence[Any], index: int, *, ours: bool) -> None:
+        if len(self.entries if index >= 0 else self.loose) >= (MOST if index >= 0 else LOOSE):
+            raise ValueError("malformed")
+        self.add(containers[index if index >= 0 else ~index], loose=index < 0, ours=ours)
+
+    def before(self, numbers: Iterable[int]) -> None:
+        """Prepare for changes."""
+
+    def change(self, entry: Entry, parts: list[Any]) -> None:
+        """Do here what was done over there."""
+        if entry.is_changed():  # by a thread, while the other end had the floor
+            self.amiss = True
+        refill(entry.container, parts)
+        entry.parts = parts_of(entry.container)
+
+
+class Borrowed(Shared):
+    """The code's end."""
+
+    def begin(self, depth: int) -> None:  # noqa: ARG002
+        """Have the tests find in what came with the innermost question what the code has made of it so far."""
+        containers, before = self.exchanges[-1] if self.exchanges else ((), ())
+        new = [index for index, container in enumerate(containers) if id(container) not in self.numbers]
+        if new and self._fits(containers, new, sum(len(entry.parts) for entry in self.entries.values())):
+            for index in new:
+                self.add(containers[index], loose=False)
+                self.entries[self.count - 1].parts = before[index]  # as the tests know it
+            self.upper += new
+            self.exchanges[-1] = ((), ())
+
+    def kept(self, containers: Sequence[Any], before: Sequence[list[Any]], result: Any) -> list[int]:
+        """Return which arguments of a call the code keeps."""
+        found = []
+        inner: set[int] | None = None
+        for index in range(len(containers)):
+            more = sys.getrefcount(containers[index]) - REFERENCES
+            if more > 0 and containers[index] is not result and id(containers[index]) not in self.numbers:
+                if inner is None:
+                    inner = {id(part) for parts in before for part in parts}
+                if more > (id(containers[index]) in inner):  # its own container's parts are listed in `before`, too
+                    found.append(index)
+        return self._with_inner(containers, found) if found and len(containers) > 1 else found
+
+    def _with_inner(self, containers: Sequence[Any], found: list[int]) -> list[int]:
+        """Return what is found and what is in it."""
+        left = [index for index, container in enumerate(containers) if id(container) not in self.numbers]
+        for index in found:
+            inner = inside(containers[index])
+            found += [other for other in left if id(containers[other]) in inner and other not in found]
+            if len(found) > MOST:  # these are compared at the end
+                break
+        return found
+
+    def settle(self, written: list[int], others: list[int]) -> bool:
+        """Return whether the ends differ in what is compared at the end: in what the tests have changed, or else the code."""
+        loose = self.loose
+        return (
+            self.amiss
+            or any(not loose[number].is_free() for number in written if number in loose)
+            or any(loose[number].is_changed() for number in others if number in loose)
+        )
+
+
+class Lent(Shared):
+    """The tests' end."""
+
+    of_tests = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole = False
+        """Whether the code changes what the tests have made as it would in one process, for as long as it holds it."""
+        self.parted = False
+        """Whether it has changed what the tests have still got, and not theirs."""
+        self.heard = 0
+        """How often it has changed something."""
+
+    def begin(self, depth: int) -> None:
+        """Note where a question isn't part of another."""
+        self.era += not depth
+
+    def give(self, numbers: Iterable[int]) -> None:
+        """Note that the tests give the code some of what both hold, and what is in it."""
+        left = [self.entries[number] for number in numbers if number in self.entries]
+        while left:
+            entry = left.pop()
+            if entry.ours and entry.era != self.era:
+                entry.era = self.era
+                inner = (self.numbers.get(each) for each in inside(entry.container))
+                left += [self.entries[number] for number in inner if number is not None]
+
+    def is_stale(self, entry: Entry) -> bool:
+        """Whether the tests have made a container, and haven't given it to the code in the present question."""
+        return entry.ours and entry.era != self.era and not self.whole
+
+    def before(self, numbers: Iterable[int]) -> None:
+        """Put others in the place of what the tests have made and the code may not change."""
+        changed = [self.entries[number] for number in numbers]
+        self.heard += len(changed)
+        old = [entry.container for entry in changed if self.is_stale(entry)]
+        if not old:
+            return
+        self._part()
+        old.reverse()
+        while old:  # what contains others comes first, and takes its references to them along
+            one = old.pop()
+            self.parted |= sys.getrefcount(one) > FREE
+
+    def _part(self) -> None:
+        stale = [entry for entry in self.entries.values() if self.is_stale(entry)]
+        doubles = {id(entry.container): _empty(entry.container) for entry in stale}
+        for entry in self.entries.values():
+            now = parts_of(entry.container)
+            parts = [_swapped(part, doubles) for part in now]
+            if (double := doubles.get(id(entry.container))) is not None:
+                del self.numbers[id(entry.container)]
+                self.numbers[id(double)] = next(number for number, each in self.entries.items() if each is entry)
+                entry.container, entry.ours = double, False
+            elif same(now, parts):
+                continue
+            refill(entry.container, parts)
+            entry.parts = parts_of(entry.container)
+
+    def is_dirty(self) -> bool:
+        """Whether the tests have changed something that the code doesn't know of yet."""
+        return any(entry.is_changed() for entry in self.entries.values())
+
+    def differs(self, ask: Callable[..., Any]) -> bool:
+        """Return whether something differs from what it would be in one process, as far as anybody can tell."""
+        if not self.entries and not self.loose:
+            return self.amiss
+        for number in [*self.loose]:  # what contains others comes first, and takes its references to them along
+            if self.loose[number].is_free():
+                del self.loose[number]
+        written = [number for number, entry in self.loose.items() if entry.is_changed()]
+        heard = self.heard
+        try:
+            differ = ask(SETTLE, written, [number for number in self.loose if number not in written])
+        except Exception:  # noqa: BLE001 - nobody knows
+            return True
+        return differ is not False or self.amiss or self.heard > heard
+
+
+def held(containers: Sequence[Any], first: int, result: Any) -> list[int]:
+    """Return which containers of an answer its sender holds on to, from a first one on."""
+    found: list[int] = []
+    inner: set[int] = set()
+    for index in range(first, len(containers)):
+        more = sys.getrefcount(containers[index]) > ALONE + ANSWER * (containers[index] is result)
+        if more or id(containers[index]) in inner:
+            found.append(index)
+            if len(found) > LOOSE:
+                break
+            if index + 1 < len(containers):
+                inner |= inside(containers[index])
+    return found
+
+
+def inside(container: Any) -> set[int]:
+    """Return the addresses of the containers that are parts of one, or of a tuple in it."""
+    found = set()
+    left = parts_of(container)
+    while left:
+        part = left.pop()
+        if type(part) in MUTABLE:
+            found.add(id(part))
+        elif isinstance(part, tuple | frozenset):
+            left += part
+    return found
+
+
+def same(now: list[Any], before: list[Any]) -> bool:
+    """Return whether parts are the same, without asking any of them."""
+    return len(now) == len(before) and all(map(is_, now, before))
+
+
+def _empty(container: Any) -> Any:
+    if type(container) is deque:
+        return deque(maxlen=container.maxlen)
+    return defaultdict(container.default_factory) if type(container) is defaultdict else type(container)()
+
+
+def _swapped(part: Any, doubles: dict[int, Any]) -> Any:
+    """Return a part with others in the place of some containers."""
+    if type(part) is tuple:
+        parts = [_swapped(each, doubles) for each in part]
+        return part if same(parts, [*part]) else tuple(parts)
+    return doubles.get(id(part), part)
