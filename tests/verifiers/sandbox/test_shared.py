@@ -106,6 +106,8 @@ BOTH = {
     "grid_ref_rows": ("g=Game()\nrow=g.board[0]\ng.play(0,1)\nassert row==[0,1]\nassert g.board==[[0,1],[0,0]]", "class Game:\n    def __init__(s): s.board=[[0,0],[0,0]]\n    def play(s,i,j): s.board[i][j]=1", "class Game:\n    def __init__(s): s.board=[[0,0],[0,0]]\n    def play(s,i,j): s.board[i]=[int(k==j) for k in range(2)]"),
     "ret_arg_part": ("g=[[1],[2]]\nr=pick(g,0)\nr.append(9)\nassert g==[[1],[2]]", "def pick(g,i): return list(g[i])", "def pick(g,i): return g[i]"),
     "pop_return": ("s=St()\nx=[1]\ns.push(x)\nx.append(2)\nassert s.pop()==[1]", "class St:\n    def __init__(s): s.l=[]\n    def push(s,x): s.l.append(list(x))\n    def pop(s): return s.l.pop()", "class St:\n    def __init__(s): s.l=[]\n    def push(s,x): s.l.append(x)\n    def pop(s): return s.l.pop()"),
+    "a_tuple_that_holds_a_list": ("p = P()\na = p.get()\np.add(1)\nassert a == (1, [])\nassert p.get()[1] == [1]", "class P:\n    def __init__(self): self.t = (1, [])\n    def get(self): return (1, list(self.t[1]))\n    def add(self, x): self.t[1].append(x)", "class P:\n    def __init__(self): self.t = (1, [])\n    def get(self): return self.t\n    def add(self, x): self.t[1].append(x)"),
+    "a_tuple_that_nobody_holds": ("a = pair(1)\nb = pair(1)\na[1].append(2)\nassert b == (1, [1]) and a == (1, [1, 2])", "def pair(x): return (x, [x])", "L = [1]\ndef pair(x): return (x, L)"),
 }  # fmt: skip
 
 

@@ -334,7 +334,8 @@ class Lent(Shared):
 def held(containers: Sequence[Any], first: int, result: Any) -> list[int]:
     """Return which containers of an answer its sender holds on to, from a first one on."""
     found: list[int] = []
-    inner: set[int] = set()
+    is_held_tuple = isinstance(result, tuple) and sys.getrefcount(result) > ALONE + ANSWER - 1  # no list of containers has it
+    inner = inside((result,)) if is_held_tuple else set()
     for index in range(first, len(containers)):
         more = sys.getrefcount(containers[index]) > ALONE + ANSWER * (containers[index] is result)
         if more or id(containers[index]) in inner:
@@ -347,7 +348,7 @@ def held(containers: Sequence[Any], first: int, result: Any) -> list[int]:
 
 
 def inside(container: Any) -> set[int]:
-    """Return the addresses of the containers that are parts of one, or of a tuple in it."""
+    """Return the addresses of the containers that are parts of one or of a tuple, or of a tuple in it."""
     found = set()
     left = parts_of(container)
     while left:
