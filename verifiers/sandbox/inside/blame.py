@@ -6,7 +6,9 @@ import ast
 import re
 import types
 
+from verifiers.sandbox.inside import limits
 from verifiers.sandbox.inside.held import FILE, raised_by
+from verifiers.sandbox.inside.limits import Limit
 from verifiers.sandbox.inside.mirror import Unsupported
 from verifiers.sandbox.inside.names import Names
 
@@ -62,6 +64,16 @@ def _statement(source: str, line: int) -> str:
     return (ast.get_source_segment(source, node) or "").partition("\n")[0]
 
 
+def _limit(error: BaseException, names: Names, source: str, line: int) -> str:
+    """Return what the sandbox can't, with the statement where that was; empty where it could all that was wanted."""
+    if isinstance(error, Unsupported):
+        why, line = str(error), line if isinstance(error, Limit) else 0
+    else:
+        why, line = names.peer.limit if names.peer.limit[0] else (limits.in_c(error, names.peer.world.classes), line)
+    where = one_line(_statement(source, line)) if why and line else ""
+    return one_line(why + (f" in: {where}" if where else ""))
+
+
 def is_of_tests(error: BaseException) -> bool:
     """Whether the tests have raised an exception themselves, and not the code that they asked."""
     code = raised_by(error)
@@ -78,8 +90,8 @@ def blame(error: BaseException, names: Names, source: str) -> tuple[str, str]:
         trace = trace.tb_next
     if isinstance(error, Missing):
         return "failed", f"the code doesn't define {error}"
-    if isinstance(error, Unsupported):
-        return "undecided", one_line(str(error))
+    if limit := _limit(error, names, source, line):
+        return "undecided", limit
     if why := _apart(names, source):
         return "undecided", f"the tests {why}"
     if last == FILE and (verdict := _fault_of_tests(error, names)):

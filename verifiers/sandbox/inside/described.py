@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from verifiers.sandbox.inside.errors import exception_name
-from verifiers.sandbox.inside.operations import METHODS, PREDICATES, data_of, like_of, looks
+from verifiers.sandbox.inside.operations import DATA, METHODS, PREDICATES, data_of, like_of, looks
 
 
 def is_told(base: type) -> bool:
@@ -27,4 +27,6 @@ def describe(number: int, kind: type, bases: list[Any]) -> list[Any]:
         methods += [f".{name}" for name in looks(data) - PREDICATES if any(name in vars(base) for base in own)]
     elif like := like_of(kind):
         methods.append(f"={like.__name__}")
+    elif any(base in DATA for base in kind.__mro__):
+        methods.append("~")
     return [number, kind.__name__, kind.__module__ if type(kind.__module__) is str else "", bases, methods]

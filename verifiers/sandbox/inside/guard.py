@@ -17,35 +17,33 @@ from __future__ import annotations
 import functools
 import socket
 import sys
-import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside import attributes, console, held, parts
-from verifiers.sandbox.inside.attributes import OURS
+from verifiers.sandbox.inside import attributes, held, parts
 from verifiers.sandbox.inside.codec import CodecError
+from verifiers.sandbox.inside.gate import ARITHMETIC, Gate
+from verifiers.sandbox.inside.limits import Limit
 from verifiers.sandbox.inside.mirror import RemoteMeta, is_remote
-from verifiers.sandbox.inside.operations import BINARY, IMMUTABLE, IN_PLACE, ORDER, PREDICATES, UNARY, looks
+from verifiers.sandbox.inside.operations import IMMUTABLE, IN_PLACE, ORDER, PREDICATES, UNARY, looks
 from verifiers.sandbox.inside.peer import Peer
 from verifiers.sandbox.inside.shared import SETTLE, Lent
 from verifiers.sandbox.inside.shim import Broken
 from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings
 
-ARITHMETIC = {*BINARY, *IN_PLACE}
 LOOKS = {"bool", "len", "iter", "reversed", "contains", "getitem"}
 """What looks into an object."""
 CHANGES = {
-    "call", "attr", "setattr", "delattr", "getitem", "setitem", "delitem", "next", "enter", "exit", "aexit", *IN_PLACE,
+    "call", "attr", "setattr", "delattr", "getitem", "setitem", "delitem", "next", "enter", "exit", "aexit", "get", "set",
+    "delete", *IN_PLACE,
 }  # fmt: skip
 """After which an object may be another number, or have another length."""
 CALLS = CHANGES - {"attr", "getitem", "next"}
 """Those by which one may do so that is honest, in the midst of a loop over its parts."""
 ABSENT = object()
-PRIVATE = (types.FrameType, types.CodeType, types.TracebackType, types.ModuleType, types.CellType)
-AWAITED = {"await", "aiter", "anext", "aenter", "aexit"}
 
 
-class Guard(Peer):
+class Guard(Gate):
     """The test process's end."""
 
     functions_in = False
@@ -70,8 +68,6 @@ class Guard(Peer):
         """Where the tests use files or the environment: what the code knows of them."""
         self.risk = ""
         """What of the tests might run what is in a file."""
-        self.trouble = ""
-        """Why what is around the tests and the code can't be shared: then nothing is decided."""
 
     def broken(self, why: str) -> NoReturn:
         """End the tests here and now."""
@@ -152,7 +148,9 @@ class Guard(Peer):
         self.calls += operation in CALLS
         shows_data = not all(map(is_remote, arguments))
         if operation == "attr" and arguments[1] in attributes.ASSERTIONS:  # the code may have put its own object where a mock was
-            raise AttributeError(f"{type(subject).__name__} is no mock of the tests: .{arguments[1]} isn't asked")
+            raise Limit(
+                f"the sandbox doesn't ask .{arguments[1]} of the code's {type(subject).__name__}, which is no mock of the tests"
+            )
         if subject._tainted_ and not subject._made_ and operation in LOOKS:
             raise Broken(f"the tests look into what a {type(subject).__name__} that the code has answered with made of data")
         answer = self.refused(operation, arguments, subject) if shows_data else ABSENT
@@ -193,26 +191,32 @@ class Guard(Peer):
         return result
 
     def refused(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
-        """Return what comes of an operation with data; ABSENT: it may be asked. Raise TypeError where data isn't shown."""
+        """Return what comes of an operation with data; ABSENT: it may be asked. Raise Limit where data isn't shown."""
         trusted = subject._trusted_ and not isinstance(subject, RemoteMeta)
         if operation in ARITHMETIC:
             if not trusted:
-                raise TypeError(f"unsupported operand of {operation}: an object of the code's own class {type(subject).__name__}")
+                raise self.not_shown(operation, subject)
             result = self.made(operation, arguments, self.ask(operation, *arguments))
             if not is_remote(result):
-                raise TypeError(f"{type(subject).__name__} and data under {operation} gave data, which the sandbox doesn't trust")
+                kind = type(subject).__name__
+                raise Limit(f"the sandbox doesn't believe the data that {operation!r} makes of data and the code's {kind}")
             object.__setattr__(result, "_tainted_", True)
             return result
         if operation == "eq":
             return self.unequal(subject, arguments)
         if operation in ORDER and not (trusted and (subject._made_ or not subject._tainted_)):
-            raise TypeError(f"data can't be ordered against an object of the code's own class {type(subject).__name__}")
+            raise self.not_shown(operation, subject)
         if operation in ORDER and (subject._tainted_ or not subject._made_):
             made = "made of data" if subject._made_ else "has answered with"
             raise Broken(f"the tests order data against a {type(subject).__name__} that the code {made}")
         if operation == "contains" and (not subject._trusted_ or (trusted and not subject._made_)):
             return self.holds(subject, arguments[1])
         return ABSENT
+
+    @staticmethod
+    def not_shown(operation: str, subject: Any) -> Limit:
+        """Return that an object of the code's isn't shown what it may be expected to be."""
+        return Limit(f"the sandbox doesn't show an object of the code's class {type(subject).__name__} data for {operation!r}")
 
     def holds(self, subject: Any, item: Any) -> bool:
         """Return whether data is among the parts of an object. Raise Broken where it says so and gives others, or gives none."""
@@ -336,6 +340,8 @@ class Guard(Peer):
 
     def may_hide(self, error: BaseException) -> bool:
         """Whether an exception says nothing of the code: no assertion, and raised outside of tests or when all have held."""
+        if isinstance(error, Broken):
+            return False
         end = self.held.get(next(held.lines(), 0))
         if isinstance(error, AssertionError):
             return end is None and held.raised_by(error) in {None, Peer.ask.__code__}
@@ -366,34 +372,3 @@ class Guard(Peer):
             answers = kept | {key: self.ask(operation, *arguments)}
             object.__setattr__(arguments[0], "_answers_", answers)
         return answers[key]
-
-    # What the solution may ask.
-
-    def export(self, value: Any) -> None:
-        """Refuse to refer to what leads to the text of the tests."""
-        if isinstance(value, PRIVATE):
-            raise TypeError(f"a {type(value).__name__} of the tests isn't shown to the code")
-
-    def is_ours(self, value: Any) -> bool:
-        """Whether a value has been shown to the solution by the tests."""
-        if isinstance(value, type):
-            return value in self.offered or (value in self.class_numbers and value.__module__ in OURS)
-        return id(value) in self.numbers and self.objects.get(self.numbers[id(value)]) is value
-
-    def allow(self, operation: str, arguments: list[Any]) -> None:
-        """Refuse all but what the solution needs of a callback or an object that it was given."""
-        if operation == console.OPERATION:
-            return
-        target = arguments[0]
-        if operation in AWAITED:  # the tests' own loop runs already
-            self.trouble = "the code awaits something of the tests', which the sandbox can't"
-        if operation not in attributes.OFFERED:
-            raise TypeError(f"the code may not {operation} an object of the tests")
-        if not self.is_ours(target) and not (operation in ARITHMETIC and self.is_ours(arguments[1])):
-            raise TypeError(f"the code may not {operation} that")
-        if operation in {"attr", "setattr"}:
-            try:
-                attributes.allow(operation, target, arguments[1])
-            except Broken as error:
-                self.trouble = str(error)
-                raise

@@ -8,23 +8,17 @@ is equal to what that is equal to, as long as the class has no other notion of i
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import types
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 from verifiers.sandbox.inside.codec import WRITE
 from verifiers.sandbox.inside.errors import exception_named
-from verifiers.sandbox.inside.operations import (
-    BINARY,
-    DATA,
-    IMMUTABLE,
-    IN_PLACE,
-    METHODS,
-    ORDER,
-    UNARY,
-)
+from verifiers.sandbox.inside.operations import DATA, IMMUTABLE
+from verifiers.sandbox.inside.special import bind, special
 from verifiers.sandbox.inside.tuples import Tuples
 
 PLAIN = {type(None), bool, int, float, str, *WRITE}
@@ -50,6 +44,18 @@ class RemoteMeta(type):
     def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any], *, mirrored: bool = False) -> None:  # noqa: ARG002 - for __new__
         """Accept the keyword."""
         super().__init__(name, bases, body)
+
+    @property  # type: ignore[misc]
+    def __dict__(cls) -> Any:  # type: ignore[override]
+        """Of a class of the tests, as the code sees it, what it has over there."""
+        own = own_dict(cls)
+        return own if cls is Remote or cls._world_.of_class is None else cls._world_.of_class(cls, own)
+
+    @property
+    def __annotations__(cls) -> Any:  # type: ignore[override]
+        if cls is Remote:
+            raise AttributeError("__annotations__")
+        return cls._world_.request("attr", cls, "__annotations__")
 
     def __call__(cls, *arguments: Any, **named: Any) -> Any:
         """Make an object, over there."""
@@ -86,6 +92,9 @@ class RemoteMeta(type):
         return cls._world_.request("contains", cls, value) is True
 
 
+own_dict: Callable[[type], Any] = vars(type)["__dict__"].__get__
+
+
 class Remote(metaclass=RemoteMeta, mirrored=True):
     """The base of all proxies."""
 
@@ -108,13 +117,18 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
     """Of DATA, the class that this one's derives from and compares as."""
     _like_: Any = None
     """The class of data as which this one compares, without deriving from it."""
+    _derived_ = False
+    """Whether its objects are of a built-in class for functions that are written in C."""
     _kept_: Any = None
 
     def __getattr__(self, name: str) -> Any:
         return self._world_.request("attr", self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._world_.request("setattr", self, name, value)
+        if name in RAISED and isinstance(self, BaseException):  # where it was raised here
+            object.__setattr__(self, name, value)
+        else:
+            self._world_.request("setattr", self, name, value)
 
     def __delattr__(self, name: str) -> None:
         self._world_.request("delattr", self, name)
@@ -164,84 +178,18 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
         return self._world_.request("attr", self, "__dict__")
 
 
+with contextlib.suppress(AttributeError, KeyError):  # else they would be taken for those of what a proxy stands for
+    vars(type)["__annotations__"].__delete__(Remote)
+
+
 def is_remote(value: Any) -> bool:
     """Whether a value stands for something of the solution process."""
     return isinstance(type(value), RemoteMeta) or isinstance(value, RemoteMeta)
 
 
-def _unary(operation: str) -> Callable[..., Any]:
-    return lambda self, *arguments: self._world_.request(operation, self, *arguments)
-
-
-def _order(operation: str) -> Callable[..., Any]:
-    return lambda self, other: self._world_.truth(operation, self, other)
-
-
-def _reflected(operation: str) -> Callable[..., Any]:
-    return lambda self, other: self._world_.request(operation, other, self)
-
-
-def _call(self: Any, *arguments: Any, **named: Any) -> Any:
-    return self._world_.request("call", self, arguments, named or None)  # a dict that is empty would cost more than the call
-
-
-def _exit(self: Any, kind: Any, value: Any, _traceback: Any) -> Any:
-    return self._world_.request("exit", self, kind, value)
-
-
-def _aexit(self: Any, kind: Any, value: Any, _traceback: Any) -> Any:
-    return self._world_.request("aexit", self, kind, value)
-
-
-def _await(self: Any) -> Generator[Any, Any, Any]:
-    yield from ()
-    return self._world_.request("await", self)
-
-
-def _copy(self: Any) -> Any:
-    return self._world_.request("copy", self)
-
-
-def _of_data(method: str) -> Callable[..., Any]:
-    """Return a method that is done here, with what an object has as one of a built-in class: nothing is shown to it."""
-
-    def call(self: Any, *arguments: Any) -> Any:
-        given = [each._world_.data(each) if isinstance(type(each), RemoteMeta) and each._data_ else each for each in arguments]
-        return getattr(self._data_, method)(self._world_.data(self), *given)
-
-    return call
-
-
-def _special(methods: set[str]) -> dict[str, Any]:
-    """Return the special methods of a mirrored class."""
-    body: dict[str, Any] = {method: SPECIAL[method] for method in methods & METHODS}
-    if "__await__" in body:
-        body |= COROUTINE
-    if "__hash__" in methods:
-        body["__hash__"] = None
-    body["_own_"] = frozenset(method[1:] for method in methods if method[0] == ".")
-    if "__next__" not in methods:  # itertools.tee copies an iterator that says how
-        body["__copy__"] = _copy
-    if base := next((kind for kind in DATA if kind.__name__ in methods), None):
-        body |= _body_of_data(base, methods)
-    elif like := next((kind for kind in DATA if f"={kind.__name__}" in methods), None):
-        body["_like_"] = like
-    return body
-
-
-def _body_of_data(base: type, own: set[str]) -> dict[str, Any]:
-    """Return what a class has of a built-in one, beside the methods of its own."""
-    here = {method for method in METHODS if hasattr(base, method)} - own
-    asked = set() if base in IMMUTABLE else LIGHT & here
-    body: dict[str, Any] = {"_data_": base}
-    if "__add__" in here:  # sequences have no __radd__
-        body["__radd__"] = lambda self, other: other + self._world_.data(self)
-    return body | {method: SPECIAL[method] for method in asked} | {method: _of_data(method) for method in here - asked}
-
-
 def _shown(kind: Any) -> type:
     """Return a class for `isinstance(x, list)` and `isinstance(x, Enum)`: of the bases that both processes have."""
-    if "_shown_" not in vars(kind):
+    if "_shown_" not in own_dict(kind):
         bases: list[type] = []
         for up in kind.__mro__:
             here = getattr(sys.modules.get(up.__module__), up.__name__, None) if up.__module__ in LIBRARY else None
@@ -254,7 +202,7 @@ def _shown(kind: Any) -> type:
         except TypeError:  # bases that go together there but not here, or one that nothing derives from
             made = bases[0] if (bases[0].__module__, bases[0].__name__) == (kind.__module__, kind.__name__) else kind
         type.__setattr__(kind, "_shown_", made)
-    shown: type = vars(kind)["_shown_"]
+    shown: type = own_dict(kind)["_shown_"]
     return shown
 
 
@@ -266,38 +214,14 @@ def is_subclass(kind: Any, of: Any) -> bool:
     return _issubclass(kind, of) or (isinstance(kind, RemoteMeta) and _issubclass(_shown(kind), of))
 
 
-def _send(self: Any, _value: Any) -> Any:
-    raise StopIteration(self._world_.request("await", self))
-
-
-def _throw(_self: Any, kind: Any, value: Any = None, _traceback: Any = None) -> Any:
-    raise value or kind
-
-
-SPECIAL: dict[str, Callable[..., Any]] = {
-    **{method: _unary(operation) for operation, method in UNARY.items()},
-    **{f"__{name}__": _unary(name) for name in (*BINARY, *IN_PLACE)},
-    **{f"__r{name}__": _reflected(name) for name in BINARY},
-    **{f"__{name}__": _order(name) for name in ORDER},
-    **{f"__{name}__": _unary(name) for name in ("iter", "next", "reversed", "getitem", "setitem", "delitem", "bytes")},
-    **{f"__{name}__": _unary(name) for name in ("enter", "aiter", "anext", "aenter", "fspath")},
-    "__len__": lambda self: self._world_.count(self),
-    "__bool__": lambda self: self._world_.truth("bool", self),
-    "__contains__": lambda self, value: self._world_.truth("contains", self, value),
-    "__call__": _call,
-    "__exit__": _exit,
-    "__aexit__": _aexit,
-    "__await__": _await,
-}
 ITERATORS: dict[str, type] = {
-    kind.__name__: kind for kind in (types.GeneratorType, types.AsyncGeneratorType, map, zip, filter, enumerate, property)
+    kind.__name__: kind
+    for kind in (types.GeneratorType, types.AsyncGeneratorType, types.MappingProxyType, map, zip, filter, enumerate, property)
 }
 """Built-in classes for whose objects a proxy may pass: what it gives is looked at all the same."""
 DOCUMENTED = {"function", "method", "builtin_function_or_method"}
+RAISED = {"__traceback__", "__context__", "__cause__", "__suppress_context__"}
 LIBRARY = {*sys.stdlib_module_names, "collections.abc"} - {"builtins", "unittest"}
-LIGHT = {f"__{name}__" for name in ("len", "iter", "next", "reversed", "getitem", "setitem", "delitem", *IN_PLACE)}
-"""What an object that may be large, and may change, is asked for itself."""
-COROUTINE = {"send": _send, "throw": _throw, "close": lambda _self: None}
 
 
 class World:
@@ -308,6 +232,8 @@ class World:
         self.tuples = tuples
         self.classes: list[RemoteMeta] = []
         self.alive: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self.of_class: Callable[[type, Any], Any] | None = None
+        """At the code's end: what a class of the tests has in it, beside what its mirror has."""
         self.dropped: list[int] = []
 
     def truth(self, operation: str, *arguments: Any) -> bool:
@@ -321,6 +247,10 @@ class World:
         if type(answer) is not (target._data_ or target._like_):
             raise TypeError("no data")
         return answer
+
+    def given(self, value: Any) -> Any:
+        """Return what a proxy has as one of a built-in class, and anything else as it is."""
+        return self.data(value) if isinstance(type(value), RemoteMeta) and value._data_ else value
 
     def text(self, operation: str, *arguments: Any) -> str:
         """Ask for an exact str."""
@@ -347,11 +277,15 @@ class World:
         if type(name) is not str or type(module) is not str or number != len(self.classes):
             raise ValueError("malformed")
         parents = [exception_named(base) if type(base) is str else self.classes[base] for base in bases]
-        body = _special({*methods}) | {"__module__": module, "_world_": self, "_class_number_": number, "__doc__": None}
+        body = special({*methods}) | {"__module__": module, "_world_": self, "_class_number_": number, "__doc__": None}
         if "_data_" in body or module in LIBRARY or any(kind.__module__ in LIBRARY for up in parents for kind in up.__mro__):
             body["__class__"] = property(lambda self: _shown(type(self)))
         if module == "builtins" and name in DOCUMENTED:
             body["__doc__"] = property(lambda self: self._world_.request("attr", self, "__doc__"))
+        if module == "builtins" and name == "function":
+            body["__get__"] = bind
+            if self.of_class is not None:
+                body["__class__"] = property(lambda _self: types.FunctionType)
         if module == "builtins" and name in ITERATORS:
             body["__class__"] = property(lambda _self: ITERATORS[name])
         for chosen in (parents, [Remote, Exception] if any(issubclass(kind, Exception) for kind in parents) else [Remote]):

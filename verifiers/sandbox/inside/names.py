@@ -6,6 +6,7 @@ A solution that defines `all`, `abs` or a helper of the prompt's would otherwise
 from __future__ import annotations
 
 import builtins
+import functools
 import importlib
 import math
 import sys
@@ -47,10 +48,16 @@ class Names(dict[str, Any]):
         return name == self.root or name not in vars(builtins)
 
     def is_module(self, name: str) -> bool:
-        """Whether a name of the code is a module of the standard library, as far as the tests are concerned."""
+        """Whether a name of the code is a module of the standard library, as far as the tests are concerned.
+
+        What the code defines itself (`timeit`, `queue`) is one where they only read attributes of it that the module has.
+        """
         if name == self.root:
             return False
-        return self.offered[name] in MODULES or (name in MODULES and name not in self.uses.called)
+        if self.offered[name] in MODULES:
+            return True
+        read = self.uses.attributes.get(name, []) if name in MODULES else []
+        return bool(read) and all(map(functools.partial(hasattr, importlib.import_module(name)), read))
 
     def __missing__(self, name: str) -> Any:
         if name in JUDGES and name != self.root:

@@ -9,6 +9,8 @@ import types
 from collections import Counter, OrderedDict, UserList, UserString, deque
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 # name of the operation: the method whose presence on a class says that its objects can do it
@@ -21,11 +23,13 @@ ORDER = ("lt", "le", "gt", "ge")
 IN_PLACE = tuple(f"i{name}" for name in BINARY if name != "divmod")
 CONTAINER = ("len", "iter", "next", "reversed", "getitem", "setitem", "delitem", "contains")
 OTHER = ("call", "enter", "exit", "await", "aiter", "anext", "aenter", "aexit", "bool", "bytes", "fspath")
+DESCRIPTOR = ("get", "set", "delete", "set_name")
+"""What an object does where it stands in a class: `price = Positive()`."""
 
 # The methods that a proxy may get, beyond those that every proxy has. Nothing here lets a class lie about what it is.
 METHODS = frozenset(
     [*UNARY.values()]
-    + [f"__{name}__" for name in (*BINARY, *ORDER, *IN_PLACE, *CONTAINER, *OTHER)]
+    + [f"__{name}__" for name in (*BINARY, *ORDER, *IN_PLACE, *CONTAINER, *OTHER, *DESCRIPTOR)]
     + [f"__r{name}__" for name in BINARY]
 )
 
@@ -73,16 +77,23 @@ DATA: dict[type, Callable[[Any], Any]] = {
     deque: lambda value: deque(deque.__iter__(value), deque.maxlen.__get__(value)),
     set: lambda value: {*set.__iter__(value)},
     frozenset: lambda value: frozenset([*frozenset.__iter__(value)]),
+    Decimal: Decimal,
+    datetime: lambda value: datetime.combine(datetime.date(value), datetime.timetz(value)),
+    date: lambda value: date.fromordinal(date.toordinal(value)),
+    timedelta: lambda value: timedelta(
+        *[timedelta.__dict__[name].__get__(value) for name in ("days", "seconds", "microseconds")]
+    ),
 }
 """What an object of a class that derives from one of these has as one of these, whatever its class makes of it."""
 LIKE: dict[Any, tuple[type, Callable[[Any], Any]]] = {
     Mapping.__eq__: (dict, lambda value: {**dict(value.items())}),
+    types.MappingProxyType.__eq__: (dict, lambda value: {**value}),
     AbstractSet.__eq__: (set, lambda value: {*value}),
     UserList.__eq__: (list, lambda value: list.copy(value.data)),
     UserString.__eq__: (str, lambda value: str.__getitem__(value.data, slice(None))),
 }
 """What an object of a class that compares as one of the library's is compared as."""
-IMMUTABLE = {int, float, str, bytes, tuple, frozenset}
+IMMUTABLE = {int, float, str, bytes, tuple, frozenset, Decimal, datetime, date, timedelta}
 
 
 PREDICATES = {
@@ -115,7 +126,7 @@ def data_of(kind: type) -> type | None:
 def like_of(kind: Any) -> type | None:
     """Return the class of data as which objects of a class of LIKE compare; None where there is none."""
     eq = kind.__eq__
-    return LIKE[eq][0] if type(eq) is types.FunctionType and eq in LIKE else None
+    return LIKE[eq][0] if type(eq) in {types.FunctionType, types.WrapperDescriptorType} and eq in LIKE else None
 
 
 def _data(value: Any) -> Any:
@@ -159,6 +170,10 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "setattr": setattr,
     "delattr": delattr,
     "isinstance": isinstance,
+    "get": lambda target, owner, kind=None: type(target).__get__(target, owner, kind),
+    "set": lambda target, owner, value: type(target).__set__(target, owner, value),
+    "delete": lambda target, owner: type(target).__delete__(target, owner),
+    "set_name": lambda target, kind, name: type(target).__set_name__(target, kind, name),
     "enter": lambda target: type(target).__enter__(target),
     "exit": _exit,
     "aiter": lambda target: type(target).__aiter__(target),

@@ -122,6 +122,9 @@ class Peer:
         """Return what to raise where a question can't be sent."""
         return error
 
+    def unanswered(self, error: Exception) -> None:
+        """Note that an answer can't be sent."""
+
     # Messages.
 
     def encode(self, message: list[Any], told: Sequence[Any] = ()) -> bytes:
@@ -322,6 +325,7 @@ class Peer:
                     self.shared.exchanges.pop()
                 self.respond(kind, result, unpacker.containers, before)
         except (CodecError, ValueError, TypeError, RecursionError, MemoryError) as error:
+            self.unanswered(error)
             with self.floor:
                 self.respond("err", TypeError(str(error)), [], [])
 

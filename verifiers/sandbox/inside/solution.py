@@ -11,9 +11,9 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
-from verifiers.sandbox.inside import shim, written
+from verifiers.sandbox.inside import limits, shim, shown, written
 from verifiers.sandbox.inside.approximate import Approx
-from verifiers.sandbox.inside.codec import Packer
+from verifiers.sandbox.inside.codec import ANSWERED, CodecError, Packer
 from verifiers.sandbox.inside.console import Keyboard
 from verifiers.sandbox.inside.operations import OPERATIONS
 from verifiers.sandbox.inside.peer import Closed, Peer
@@ -51,6 +51,38 @@ class SolutionPeer(Peer):
         self.output = output
         self.shared = self.borrowed = Borrowed()
         OPERATIONS[SETTLE] = self.borrowed.settle
+        self.world.of_class = self.of_class
+
+    def request(self, operation: str, *arguments: Any) -> Any:
+        """Ask on behalf of a proxy. What shows how something of the tests is made is made here."""
+        if operation == "attr" and shown.is_seen(arguments[0], arguments[1]):
+            return shown.see(self.ask, *arguments)
+        return self.ask(operation, *arguments)
+
+    def of_class(self, kind: Any, mirrored: Any) -> Any:
+        """Return what a class of the tests has in it."""
+        return shown.see(self.ask, kind, "__dict__") if kind.__module__ in {shim.TESTS, shim.PRELUDE} else mirrored
+
+    def refer(self, value: Any, packer: Packer) -> list[Any]:
+        """Pack a value that the code answers with, or calls the tests with."""
+        if type(value) is shown.Attributes:
+            plain: list[Any] = packer.pack(dict(value))
+            return plain
+        write = ANSWERED.get(type(value))
+        if write is not None:
+            packed: list[Any] = write(packer, value, 1)
+            return packed
+        return super().refer(value, packer)
+
+    def unanswered(self, error: Exception) -> None:
+        """Tell the tests' end that an answer can't be sent, which is nobody's fault."""
+        if isinstance(error, CodecError):
+            self.ask(limits.OPERATION, str(error))
+
+    def unsent(self, error: CodecError) -> BaseException:
+        """Tell the tests' end that the code can't ask, which is nobody's fault."""
+        self.ask(limits.OPERATION, str(error))
+        return TypeError(str(error))
 
     def introduce(self, module: types.ModuleType) -> list[Any]:
         """Pack the names of a module, the module, and its functions, which go unasked since the tests will most likely want them.

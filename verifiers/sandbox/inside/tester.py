@@ -109,7 +109,7 @@ def _counted(tally: Tally | None, kind: str, reason: str = "") -> Verdict:
 def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, str, float | None, bool]:
     """Judge one sample. Return the verdict, its reason and score, and whether this process may judge another."""
     sys.stdout = sys.stderr = Sink()
-    uses = Uses(job["called"], job["free"], job["functions"], job["bound"], Started(*job["run"]), job["replaced"])
+    uses = Uses(job["attributes"], job["free"], job["functions"], job["bound"], Started(*job["run"]), job["replaced"])
     peer.held, peer.expecting = job["held"], frozenset(job["expecting"])
     peer.waits = "sleep" in job["tests"]
     code = marshal.loads(job["code"])  # noqa: S302 - the host's

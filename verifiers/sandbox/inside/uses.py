@@ -7,6 +7,7 @@ import ast
 import builtins
 import functools
 import marshal
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -45,9 +46,16 @@ class Uses:
     """The names in the tests."""
 
     def __init__(
-        self, called: set[str], free: set[str], functions: set[str], bound: set[str], run: Started, replaced: str = ""
+        self,
+        attributes: dict[str, list[str]],
+        free: set[str],
+        functions: set[str],
+        bound: set[str],
+        run: Started,
+        replaced: str = "",
     ) -> None:
-        self.called = called
+        self.attributes = attributes
+        """Of each name which is only read for its attributes, as modules are: these."""
         self.free = free
         self.bound = bound
         """What they give a meaning of their own, wherever that is."""
@@ -59,16 +67,16 @@ class Uses:
 
 
 def uses_of(tree: ast.Module) -> Uses:
-    """Return which names the tests call, which they read without defining them, and which functions and classes are theirs."""
-    called: set[str] = set()
+    """Return what the tests do with names: those that they read, define, or only read for their attributes."""
     functions: set[str] = set()
-    loaded: set[str] = set()
+    loaded: list[str] = []
     bound: set[str] = set()
+    read: list[tuple[str, str]] = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            called.add(node.func.id)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            read.append((node.value.id, node.attr))
         if isinstance(node, ast.Name):
-            (loaded if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+            loaded.append(node.id) if isinstance(node.ctx, ast.Load) else bound.add(node.id)
         elif isinstance(node, DEFINITIONS):
             functions.add(node.name)
         elif isinstance(node, ast.arg):
@@ -76,7 +84,12 @@ def uses_of(tree: ast.Module) -> Uses:
         elif isinstance(node, ast.alias):
             bound.add(node.asname or node.name.partition(".")[0])
     bound |= functions
-    return Uses(called, loaded - bound - set(vars(builtins)), _defined(tree), bound, started(tree), _replaced(tree))
+    attributes: dict[str, list[str]] = {}
+    for name, attribute in read:
+        attributes.setdefault(name, []).append(attribute)
+    otherwise = Counter(loaded) - Counter(name for name, _ in read)
+    attributes = {name: found for name, found in attributes.items() if name not in otherwise}
+    return Uses(attributes, {*loaded} - bound - set(vars(builtins)), _defined(tree), bound, started(tree), _replaced(tree))
 
 
 def _defined(tree: ast.AST, within: str = "") -> set[str]:
@@ -201,7 +214,7 @@ def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = 
         "code": marshal.dumps(code),
         "prelude": marshal.dumps(compile(head, "<prelude>", "exec", dont_inherit=True)) if head.body else b"",
         "entry_point": entry_point,
-        "called": uses.called,
+        "attributes": uses.attributes,
         "free": uses.free,
         "functions": uses.functions,
         "bound": uses.bound,
