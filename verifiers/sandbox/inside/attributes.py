@@ -124,7 +124,7 @@ def _refused(operation: str, arguments: list[Any], private: Private) -> str:
         return why
     if operation != "attr" and of_tests and _is_method(target, name):
         raise Broken(f"the code replaces the method {name} of {name_of(target)}, which decides what becomes of them")
-    if operation == "setattr" and isinstance(target, type) and hasattr(type(arguments[2]), "__set__"):
+    if operation == "setattr" and isinstance(target, type) and _overrides(type(arguments[2])):
         raise Broken(f"the code has {name!r} of {name_of(target)} say what it likes, whatever the tests set")
     holds = type(target).__module__ in HOLDING or type(target).__name__ in HOLDING
     if name[:1] == "_" and name not in DESCRIBING:
@@ -132,6 +132,11 @@ def _refused(operation: str, arguments: list[Any], private: Private) -> str:
     if isinstance(target, FUNCTIONS):
         return "" if operation == "attr" and name[:1] == "_" else why
     return "" if of_tests or holds or (operation == "attr" and callable(getattr(target, name))) else why
+
+
+def _overrides(kind: type) -> bool:
+    """Whether an object of a class, in a class of the tests, would stand before what they set."""
+    return any(not {"__set__", "__delete__"}.isdisjoint(vars(each)) for each in kind.__mro__)
 
 
 def _is_let(operation: str, target: Any, name: str, private: Private) -> bool:

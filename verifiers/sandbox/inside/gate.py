@@ -1,4 +1,8 @@
-"""What the code may ask of the tests: a callback may be called, and what the code was given may be looked at, and that is all."""
+"""What the code may ask of the tests: a callback may be called, and what the code was given may be looked at, and that is all.
+
+What right code never does (making a mock say that it was called) is refused as an error. Whatever else is refused is a limit of
+the sandbox: the code gets an error as well, and may go on, but a test that fails after it decides nothing.
+"""
 
 from __future__ import annotations
 

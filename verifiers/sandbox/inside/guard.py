@@ -9,7 +9,10 @@ A solution may answer a call with an object of its own making. Three ways to che
   (`Version("1.2") < "1.3"`); one that the code has answered with decides nothing by that.
 * *An assertion that is passed over.* A context manager of the code's can't swallow an assertion, nor what is raised in a block
   that tests something (`held.py`), and an object whose class the tests don't name isn't empty while it says that it has parts.
-* *Reading the tests through an object of theirs.* A callback may be called, and that is all: `callback.__globals__` is refused.
+* *Reading the tests through an object of theirs.* A callback may be called, and its signature seen: `callback.__globals__` is
+  refused (`gate.py`).
+
+Right code may meet with that. So what is refused here is a `Limit`, which leaves the sample undecided, and no error of the code.
 """
 
 from __future__ import annotations
