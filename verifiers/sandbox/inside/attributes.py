@@ -36,8 +36,10 @@ FUNCTIONS = (
     types.MethodWrapperType,
     types.WrapperDescriptorType,
 )
-DESCRIBING = {"__name__", "__qualname__", "__doc__", "__module__", "__wrapped__", "__slots__", "__match_args__"}
+DESCRIBING = {"__name__", "__qualname__", "__doc__", "__module__", "__wrapped__", "__slots__", "__match_args__", "__members__"}
 """Attributes of Python's own that lead nowhere: `functools.wraps` takes them over from a function."""
+GENERIC = {"__origin__", "__args__", "__metadata__", "__parameters__", "__unpacked__"}
+"""Of what annotations are: `list[int]`."""
 ADDED = {"__init__", "__repr__", "__str__"}
 """What a decorator may give a class that hasn't got it."""
 RUN = ("test", "setup", "setUp", "teardown", "tearDown", "rows", "indirect")
@@ -122,16 +124,33 @@ def _refused(operation: str, arguments: list[Any], private: Private) -> str:
         raise AttributeError(f"{why}, which is there for the tests")
     if name in LISTENING:
         return why
-    if operation != "attr" and of_tests and _is_method(target, name):
-        raise Broken(f"the code replaces the method {name} of {name_of(target)}, which decides what becomes of them")
-    if operation == "setattr" and isinstance(target, type) and _overrides(type(arguments[2])):
-        raise Broken(f"the code has {name!r} of {name_of(target)} say what it likes, whatever the tests set")
+    _check_replaced(operation, arguments)
+    if operation == "attr" and _describes(target, name):
+        return ""
     holds = type(target).__module__ in HOLDING or type(target).__name__ in HOLDING
     if name[:1] == "_" and name not in DESCRIBING:
         return "" if _is_let(operation, target, name, private) else why
     if isinstance(target, FUNCTIONS):
         return "" if operation == "attr" and name[:1] == "_" else why
     return "" if of_tests or holds or (operation == "attr" and callable(getattr(target, name))) else why
+
+
+def _check_replaced(operation: str, arguments: list[Any]) -> None:
+    """Raise Broken where the code puts something in the place of what the tests say."""
+    target, name = arguments[:2]
+    if operation != "attr" and _kind(target).__module__ in OURS and _is_method(target, name):
+        raise Broken(f"the code replaces the method {name} of {name_of(target)}, which decides what becomes of them")
+    if operation == "setattr" and isinstance(target, type) and _overrides(type(arguments[2])):
+        raise Broken(f"the code has {name!r} of {name_of(target)} say what it likes, whatever the tests set")
+
+
+def _describes(target: Any, name: str) -> bool:
+    """Whether an attribute only says what a class or an annotation is. Raise AttributeError where a class has none of its own."""
+    if name == "__init__" and _is_own(target):
+        if not (isinstance(target, type) and _is_method(target, name)):
+            raise AttributeError("no __init__ of the tests")
+        return True
+    return name in GENERIC and type(target).__module__ in {"typing", "types"}
 
 
 def _overrides(kind: type) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import builtins
 import importlib
 import sys
+import typing
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
@@ -39,6 +40,10 @@ FUNCTIONS = {
     name: value for name, value in vars(builtins).items() if callable(value) and not isinstance(value, type) and name[0] != "_"
 }
 FUNCTION_NAMES = {id(value): name for name, value in FUNCTIONS.items()}
+
+FORMS = {name: value for name, value in vars(typing).items() if type(value).__name__ in {"_SpecialForm", "_AnyMeta"}}
+FORM_NAMES = {id(value): name for name, value in FORMS.items()}
+"""What annotations are made of: `Union`."""
 
 TEXTS = {
     "pathlib": {"PosixPath", "PurePosixPath"},
@@ -141,12 +146,12 @@ class Packer:
 
     def other(self, value: Any) -> list[Any]:
         """Pack what is neither a scalar nor a container."""
-        if value is Ellipsis:
-            return ["e"]
-        if value is NotImplemented:
-            return ["n"]
+        if value is Ellipsis or value is NotImplemented:
+            return ["e" if value is Ellipsis else "n"]
         if isinstance(value, type) and value in CLASS_NAMES:
             return ["T", CLASS_NAMES[value]]
+        if id(value) in FORM_NAMES:
+            return ["ty", FORM_NAMES[id(value)]]
         if (named := _named(type(value))) is not None:
             return ["V", *named, str(value)]
         if self.functions and id(value) in FUNCTION_NAMES:
@@ -380,6 +385,7 @@ READ: dict[str, Callable[[Unpacker, list[Any]], Any]] = {
     "n": lambda _u, _p: NotImplemented,
     "T": _read_class,
     "F": _read_function,
+    "ty": lambda _u, p: FORMS[_text(p[1])],
     "V": _read_named,
     "dk": lambda u, p: dict.fromkeys(u.all(p)).keys(),
     "dv": lambda u, p: dict(enumerate(u.all(p))).values(),

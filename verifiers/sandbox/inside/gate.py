@@ -50,7 +50,7 @@ class Gate(Peer):
             return
         target = arguments[0]
         if operation == limits.OPERATION:
-            self.trouble = f"the sandbox can't pass on what the code hands the tests: {target if type(target) is str else ''}"
+            self.trouble = f"a limit of the sandbox: {target if type(target) is str else ''}"
         elif operation in AWAITED:  # the tests' own loop runs already
             self.trouble = f"the code awaits {limits.name_of(target)}, which the sandbox can't"
         elif not self.is_ours(target) and not (operation in ARITHMETIC and self.is_ours(arguments[1])):

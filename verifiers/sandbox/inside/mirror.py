@@ -13,12 +13,12 @@ import sys
 import types
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from verifiers.sandbox.inside.codec import WRITE
 from verifiers.sandbox.inside.errors import exception_named
 from verifiers.sandbox.inside.operations import DATA, IMMUTABLE
-from verifiers.sandbox.inside.special import bind, special
+from verifiers.sandbox.inside.special import Initial, bind, special
 from verifiers.sandbox.inside.tuples import Tuples
 
 PLAIN = {type(None), bool, int, float, str, *WRITE}
@@ -38,7 +38,8 @@ class RemoteMeta(type):
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any], *, mirrored: bool = False) -> RemoteMeta:
         """Refuse to derive from a mirrored class."""
         if not mirrored:
-            raise Unsupported(f"the tests derive the class {name} from a class of the code, which the sandbox can't do")
+            base = next(kind for kind in bases if isinstance(kind, RemoteMeta))
+            base._world_.cannot("derive", f"the class {name} from a class")
         return super().__new__(cls, name, bases, body)
 
     def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any], *, mirrored: bool = False) -> None:  # noqa: ARG002 - for __new__
@@ -56,6 +57,9 @@ class RemoteMeta(type):
         if cls is Remote:
             raise AttributeError("__annotations__")
         return cls._world_.request("attr", cls, "__annotations__")
+
+    def __subclasses__(cls) -> Any:
+        return cls._world_.request("attr", cls, "__subclasses__")()
 
     def __call__(cls, *arguments: Any, **named: Any) -> Any:
         """Make an object, over there."""
@@ -168,10 +172,13 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
         return self._world_.request("deepcopy", self)
 
     def __reduce_ex__(self, _protocol: Any) -> Any:
-        raise Unsupported("the tests pickle an object of the code's, which the sandbox can't")
+        self._world_.cannot("pickle", "an object")
 
     def __del__(self) -> None:
-        self._world_.dropped.append(self._number_)
+        if self._world_.pinned is not None and weakref.getweakrefcount(self) > 1:  # beside ours
+            self._world_.pinned.append(self)
+        else:
+            self._world_.dropped.append(self._number_)
 
     @property
     def __dict__(self) -> Any:  # type: ignore[override]
@@ -220,6 +227,8 @@ ITERATORS: dict[str, type] = {
 }
 """Built-in classes for whose objects a proxy may pass: what it gives is looked at all the same."""
 DOCUMENTED = {"function", "method", "builtin_function_or_method"}
+TESTS = {"__main__", "prelude"}
+"""The modules of what the tests define."""
 RAISED = {"__traceback__", "__context__", "__cause__", "__suppress_context__"}
 LIBRARY = {*sys.stdlib_module_names, "collections.abc"} - {"builtins", "unittest"}
 
@@ -234,7 +243,13 @@ class World:
         self.alive: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self.of_class: Callable[[type, Any], Any] | None = None
         """At the code's end: what a class of the tests has in it, beside what its mirror has."""
+        self.pinned: list[Any] | None = None
+        """At the code's end: what the code has weak references to, and which lives with the tests."""
         self.dropped: list[int] = []
+
+    def cannot(self, what: str, of: str) -> NoReturn:
+        """Give up what can't be done across two processes."""
+        raise Unsupported(f"the tests {what} {of} of the code, which the sandbox can't do")
 
     def truth(self, operation: str, *arguments: Any) -> bool:
         """Ask for an exact bool."""
@@ -286,6 +301,8 @@ class World:
             body["__get__"] = bind
             if self.of_class is not None:
                 body["__class__"] = property(lambda _self: types.FunctionType)
+        if self.of_class is not None and module in TESTS:
+            body["__init__"] = Initial()
         if module == "builtins" and name in ITERATORS:
             body["__class__"] = property(lambda _self: ITERATORS[name])
         for chosen in (parents, [Remote, Exception] if any(issubclass(kind, Exception) for kind in parents) else [Remote]):

@@ -9,7 +9,7 @@ import socket
 import sys
 import types
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import limits, shim, shown, written
 from verifiers.sandbox.inside.approximate import Approx
@@ -22,6 +22,7 @@ from verifiers.sandbox.inside.shared import SETTLE, Borrowed, held
 NAME = "solution"
 FILE = "solution.py"
 KEPT = 1 << 16
+CROSS = "what the code hands the tests can't cross: "
 
 
 class Captured(io.StringIO):
@@ -52,6 +53,8 @@ class SolutionPeer(Peer):
         self.shared = self.borrowed = Borrowed()
         OPERATIONS[SETTLE] = self.borrowed.settle
         self.world.of_class = self.of_class
+        self.world.pinned = []
+        self.world.cannot = self.cannot  # type: ignore[method-assign]
 
     def request(self, operation: str, *arguments: Any) -> Any:
         """Ask on behalf of a proxy. What shows how something of the tests is made is made here."""
@@ -77,12 +80,17 @@ class SolutionPeer(Peer):
     def unanswered(self, error: Exception) -> None:
         """Tell the tests' end that an answer can't be sent, which is nobody's fault."""
         if isinstance(error, CodecError):
-            self.ask(limits.OPERATION, str(error))
+            self.ask(limits.OPERATION, CROSS + str(error))
 
     def unsent(self, error: CodecError) -> BaseException:
         """Tell the tests' end that the code can't ask, which is nobody's fault."""
-        self.ask(limits.OPERATION, str(error))
+        self.ask(limits.OPERATION, CROSS + str(error))
         return TypeError(str(error))
+
+    def cannot(self, what: str, of: str) -> NoReturn:
+        """Tell the tests' end what can't be done across two processes."""
+        self.ask(limits.OPERATION, f"the code can't {what} {of} of the tests")
+        raise TypeError(f"can't {what} {of} of the tests")
 
     def introduce(self, module: types.ModuleType) -> list[Any]:
         """Pack the names of a module, the module, and its functions, which go unasked since the tests will most likely want them.

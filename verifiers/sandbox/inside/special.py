@@ -57,6 +57,17 @@ def bind(self: Any, target: Any, _kind: Any = None) -> Any:
     return self if target is None else types.MethodType(self, target)
 
 
+class Initial:
+    """Of a class of the tests: its `__init__`, as the code sees it."""
+
+    def __get__(self, target: Any, kind: Any) -> Any:
+        try:
+            function = kind._world_.request("attr", kind, "__init__")
+        except AttributeError:  # it has none of its own
+            function = object.__init__
+        return function if target is None else types.MethodType(function, target)
+
+
 def _send(self: Any, _value: Any) -> Any:
     raise StopIteration(self._world_.request("await", self))
 
