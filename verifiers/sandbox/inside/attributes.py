@@ -36,7 +36,17 @@ FUNCTIONS = (
     types.MethodWrapperType,
     types.WrapperDescriptorType,
 )
-DESCRIBING = {"__name__", "__qualname__", "__doc__", "__module__", "__wrapped__", "__slots__", "__match_args__", "__members__"}
+DESCRIBING = {
+    "__name__",
+    "__qualname__",
+    "__doc__",
+    "__module__",
+    "__wrapped__",
+    "__func__",
+    "__slots__",
+    "__match_args__",
+    "__members__",
+}
 """Attributes of Python's own that lead nowhere: `functools.wraps` takes them over from a function."""
 GENERIC = {"__origin__", "__args__", "__metadata__", "__parameters__", "__unpacked__"}
 """Of what annotations are: `list[int]`."""
@@ -176,6 +186,8 @@ def _has(target: Any, name: str) -> bool:
     """Whether something has an attribute, as far as is seen without asking it. Of a mock, none of Python's own counts."""
     if name[:2] == "__" and type(target).__module__ in HOLDING:
         return False
+    if name == "__abstractmethods__":  # that of `type` says nothing of a class
+        return any(name in vars(kind) for kind in _kind(target).__mro__)
     metaclass: type = type(target)
     kinds = [*_kind(target).__mro__, *metaclass.__mro__]
     known = any(name in vars(kind) or ("__getattr__" in vars(kind) and name[:2] != "__") for kind in kinds)

@@ -58,6 +58,10 @@ class RemoteMeta(type):
             raise AttributeError("__annotations__")
         return cls._world_.request("attr", cls, "__annotations__")
 
+    @property
+    def __doc__(cls) -> Any:  # type: ignore[override]
+        return None if cls is Remote else cls._world_.request("attr", cls, "__doc__")
+
     def __subclasses__(cls) -> Any:
         return cls._world_.request("attr", cls, "__subclasses__")()
 
@@ -66,6 +70,8 @@ class RemoteMeta(type):
         return cls._world_.request("call", cls, arguments, named or None)
 
     def __getattr__(cls, name: str) -> Any:
+        if cls is Remote:
+            raise AttributeError(name)
         return cls._world_.request("attr", cls, name)
 
     def __setattr__(cls, name: str, value: Any) -> None:
@@ -233,6 +239,14 @@ RAISED = {"__traceback__", "__context__", "__cause__", "__suppress_context__"}
 LIBRARY = {*sys.stdlib_module_names, "collections.abc"} - {"builtins", "unittest"}
 
 
+def _of_tests(name: str, module: str) -> dict[str, Any]:
+    """Return what a class of the tests' has at the code's end beside."""
+    if module in TESTS:
+        return {"__init__": Initial()}
+    kind = {"function": types.FunctionType, "method": types.MethodType}.get(name) if module == "builtins" else None
+    return {"__class__": property(lambda _self: kind)} if kind else {}
+
+
 class World:
     """The mirrored classes and live proxies of one conversation."""
 
@@ -299,10 +313,8 @@ class World:
             body["__doc__"] = property(lambda self: self._world_.request("attr", self, "__doc__"))
         if module == "builtins" and name == "function":
             body["__get__"] = bind
-            if self.of_class is not None:
-                body["__class__"] = property(lambda _self: types.FunctionType)
-        if self.of_class is not None and module in TESTS:
-            body["__init__"] = Initial()
+        if self.of_class is not None:
+            body |= _of_tests(name, module)
         if module == "builtins" and name in ITERATORS:
             body["__class__"] = property(lambda _self: ITERATORS[name])
         for chosen in (parents, [Remote, Exception] if any(issubclass(kind, Exception) for kind in parents) else [Remote]):

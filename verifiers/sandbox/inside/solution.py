@@ -22,6 +22,8 @@ from verifiers.sandbox.inside.shared import SETTLE, Borrowed, held
 NAME = "solution"
 FILE = "solution.py"
 KEPT = 1 << 16
+OF_ALL = {*vars(object)}
+"""Methods of Python's own that all objects have, and that are functions of ours in what stands for one of the tests."""
 CROSS = "what the code hands the tests can't cross: "
 
 
@@ -60,7 +62,8 @@ class SolutionPeer(Peer):
         """Ask on behalf of a proxy. What shows how something of the tests is made is made here."""
         if operation == "attr" and shown.is_seen(arguments[0], arguments[1]):
             return shown.see(self.ask, *arguments)
-        return self.ask(operation, *arguments)
+        found = self.ask(operation, *arguments)
+        return [name for name in found if name not in OF_ALL] if operation == "dir" else found
 
     def of_class(self, kind: Any, mirrored: Any) -> Any:
         """Return what a class of the tests has in it."""
