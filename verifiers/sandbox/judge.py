@@ -14,6 +14,7 @@ from typing import Any
 from storage.errors import SetupError, VerifierError
 from verifiers.sandbox import bubblewrap, programs
 from verifiers.sandbox.bubblewrap import Kind
+from verifiers.sandbox.constants import compares_with_constants
 from verifiers.sandbox.execute import how, pipes, run_once
 from verifiers.sandbox.inside import uses
 from verifiers.sandbox.inside.orders import APART
@@ -59,7 +60,9 @@ class BubblewrapSandbox:
         if "\0" in job.source:
             return Result(passed=False, reason="SyntaxError: source code cannot contain null bytes", score=0.0, elapsed_s=0.0)
         first, apart = self._judge(job, tests, limits, whole=False)
-        return _of_both(first, self._judge(job, tests, limits, whole=True)[0]) if apart else first
+        if not apart:
+            return first
+        return _of_both(first, self._judge(job, tests, limits, whole=True)[0], safe=compares_with_constants(job.tests))
 
     def _judge(self, job: PythonJob, tests: Prepared, limits: Limits, *, whole: bool) -> tuple[Result, bool]:
         judge = functools.partial(_judge_module, job.source, tests, limits, whole)
@@ -105,16 +108,17 @@ def _result(passed: bool | None, reason: str, started: float) -> Result:
     return Result(passed=passed, reason=reason, score=score, elapsed_s=time.monotonic() - started)
 
 
-def _of_both(result: Result, whole: Result) -> Result:
+def _of_both(result: Result, whole: Result, *, safe: bool) -> Result:
     """Return what is true whether or not the code changes what the tests have made and it has kept.
 
-    If only the tests that it may change pass, it may have changed what is right. That they fail says that it is wrong.
+    If only the tests that it may change pass, it may have changed what is right, unless that is safe from it. That they fail
+    says that it is wrong.
     """
     elapsed = result.elapsed_s + whole.elapsed_s
-    if whole.passed and not result.passed:
+    if whole.passed and not result.passed and not safe:
         reason = "the tests hold what the code has kept, and has changed in a later call"
         return Result(passed=None, reason=reason, score=None, elapsed_s=elapsed)
-    score = whole.score if whole.score is None or result.score is None else min(whole.score, result.score)
+    score = whole.score if safe or whole.score is None or result.score is None else min(whole.score, result.score)
     return replace(whole, score=score, elapsed_s=elapsed)
 
 

@@ -1,0 +1,83 @@
+"""What the code changes of the tests' own, in a call in which it didn't get it, counts where the tests compare with constants."""
+
+from __future__ import annotations
+
+import pytest
+
+from verifiers.sandbox.constants import compares_with_constants
+
+LOGGER = """
+class Logger:
+    def __init__(self, log): self.log = log
+    def info(self, text): self.log.append(text)
+"""
+OFTEN_WRONG = """
+class Logger:
+    def __init__(self, log): self.log = list(log)
+    def info(self, text): self.log.append(text)
+"""
+LOGGED = """
+log = []
+logger = Logger(log)
+logger.info("a")
+logger.info("b")
+assert log == ["a", "b"]
+"""
+COPIED = """
+log = ["a"]
+logger = Logger(log)
+logger.info("b")
+assert log == ["a"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "tests", "passed"),
+    [(LOGGER, LOGGED, True), (OFTEN_WRONG, LOGGED, False), (OFTEN_WRONG, COPIED, True), (LOGGER, COPIED, False)],
+    ids=["appends", "appends to a copy", "leaves it", "changes it"],
+)
+def test_who_changes_a_list_of_the_tests_is_judged_as_in_one_process(judge, source, tests, passed):
+    """Objects that write into what they were given are common, and as common are those that should have copied it."""
+    assert judge(source, tests).passed is passed
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [
+        "x = [1, 2]\nassert decode(encode(x)) == x",
+        "x = [1, 2]\nassert decode(encode(x)) == x and len(x) == 2",
+        "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n        x = [1, 2]\n        self.assertEqual(decode(encode(x)), x)",
+        "x = [1, 2]\nif decode(encode(x)) != x: raise AssertionError",
+        "def same(a, b): return a == b\nx = [1, 2]\nassert same(decode(encode(x)), x)",
+    ],
+    ids=["assert", "and", "method", "raise", "call"],
+)
+def test_what_is_compared_with_something_else_is_not_believed(judge, tests):
+    """Code that empties both would pass."""
+    source = "K = []\ndef encode(x):\n    K.append(x)\n    return ''\ndef decode(s):\n    K[0].clear()\n    return []"
+    result = judge(source, tests)
+    assert result.passed is not True
+
+
+@pytest.mark.parametrize(
+    ("tests", "constant"),
+    [
+        ("assert f(1) == [1, {'a': -2}]", True),
+        ("assert 0 < len(f(1)) <= 3 and not f(2) == 1", True),
+        ("assert isinstance(f(1), list)\nassert f(1) is None", True),
+        ("class T:\n    def test(self): self.assertEqual(f(1), [1]); self.assertTrue(f(2) == 3); self.assertIsNone(f(3))", True),
+        ("def check(candidate):\n    assert candidate(1) == 'a'", True),
+        ("assert f(1) == x", False),
+        ("assert 1 < f(1) < x", False),
+        ("assert f(1)", False),
+        ("assert all(a == 1 for a in f(1))", False),
+        ("class T:\n    def test(self): self.assertEqual(f(1), x)", False),
+        ("class T:\n    def test(self): self.assertCountEqual(f(1), g(1)); self.assertTrue(f(2))", False),
+        ("import pytest\nif f(1): pytest.fail('no')", False),
+        ("assert f(1) == 1\nif f(2): raise ValueError", False),
+        ("assert (", False),
+    ],
+)
+def test_which_tests_compare_with_constants(tests, constant):
+    """Only where every assertion does is it known that the code can't tell what it is compared with."""
+    assert compares_with_constants(tests) is constant
