@@ -8,7 +8,7 @@ from verifiers.reading import final_number, later
 from verifiers.reading.final_number import WINDOW, Reading, Refusal
 from verifiers.reading.last_number import last_number
 from verifiers.reading.numerals import numerals
-from verifiers.reading.sentences import first_sentence, taken_back
+from verifiers.reading.sentences import first_sentence, taken_back, without_offer
 from verifiers.reading.tidying import tidy
 
 _QUALIFIES = re.compile(
@@ -43,6 +43,8 @@ _CHECK_CHARS = 1500
 """Characters of a check in which its numbers are read."""
 _HEAD_CHARS = 300
 """Characters of a paragraph that states an answer."""
+_HEADS = 20
+"""Paragraphs above an explanation that are looked at: more are steps."""
 _DIGIT = re.compile(r"\d")
 
 
@@ -75,10 +77,14 @@ def above(body: str) -> Reading | Refusal | None:
     """Return 12 for "**12**", for "Tom is **12** years old." above what explains or checks it, unless that says otherwise."""
     if "\n" not in body:
         return None
-    begin, first = 0, True
+    begin, first, heads = 0, True, 0
     for gap in _PARAGRAPHS.finditer(body):
         head, rest = body[begin : gap.start()], gap.end()
-        if len(head) <= _HEAD_CHARS and "\n" not in head.strip() and _DIGIT.search(head) and _DIGIT.search(body, rest):
+        candidate = (first or _EXPLAINS.match(body, rest) is not None) and len(head) <= _HEAD_CHARS
+        if candidate and "\n" not in head.strip() and _DIGIT.search(head) and _DIGIT.search(body, rest):
+            heads += 1
+            if heads > _HEADS:
+                return None
             alone = first and _ALONE.fullmatch(head) is not None
             if (alone and _tops(head, body, rest)) or _in_one_bold(head, body, rest, first=first):
                 read = last_number(head)
@@ -94,7 +100,7 @@ def _tops(head: str, body: str, rest: int) -> bool:
     if _STRESSED.search(head.strip(" .")) is None:
         return False
     read, below = last_number(head), last_number(body[rest:])
-    listed = _LISTED.match(body, rest) is not None and not _sums_up(body)
+    listed = isinstance(read, Reading) and _is_above_parts(body, rest, read)
     same = isinstance(read, Reading) and isinstance(below, Reading) and read.value == below.value
     return listed or same or not isinstance(below, Reading)
 
@@ -105,9 +111,29 @@ def _in_one_bold(head: str, body: str, rest: int, *, first: bool) -> bool:
     if len(bold) != 1 or _DIGIT.search(head[: bold[0].start()] + head[bold[0].end() :]) or head.rstrip(" *").endswith(":"):
         return False
     if _EXPLAINS.match(body, rest):
-        read, told = last_number(head), {numeral.value for numeral in numerals(tidy(body[rest : rest + _CHECK_CHARS]))}
-        return "=" not in body[rest : rest + _CHECK_CHARS] or (isinstance(read, Reading) and read.value in told)
-    return first and _LISTED.match(body, rest) is not None and not _sums_up(body)
+        check = body[rest : rest + _CHECK_CHARS]
+        if "=" not in check:
+            return True
+        read = last_number(head)
+        return isinstance(read, Reading) and read.value in {numeral.value for numeral in numerals(tidy(check))}
+    if not first or _LISTED.match(body, rest) is None:
+        return False
+    read = last_number(head)
+    return isinstance(read, Reading) and _is_above_parts(body, rest, read)
+
+
+def _is_above_parts(body: str, rest: int, read: Reading) -> bool:
+    """Whether a list follows that ends the text, but for lines that say the number again: it has its parts, and no steps."""
+    if _LISTED.match(body, rest) is None or _sums_up(body):
+        return False
+    lines = (line for line in without_offer(body[rest:]).splitlines() if not _LISTED.match(line))
+    told = [line for line in lines if _DIGIT.search(line) and not line.startswith((" ", "\t"))]
+    return len(told) <= _HEADS and all(_says(line, read) for line in told)
+
+
+def _says(line: str, read: Reading) -> bool:
+    found = last_number(line)
+    return isinstance(found, Reading) and found.value == read.value
 
 
 def _sums_up(body: str) -> bool:
