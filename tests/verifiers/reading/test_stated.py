@@ -6,7 +6,7 @@ import pytest
 
 from tests.verifiers.test_exact_match import check
 from verifiers.reading import stated
-from verifiers.reading.numerals import Numeral
+from verifiers.reading.numerals import Numeral, numerals
 
 DUCKS = (
     "Janet's ducks lay **16** eggs per day.\n\n1. Eggs left: 16 - 3 - 4 = 9\n2. Money: 9 × 2 = $18\n\nJanet makes $18 every day."
@@ -36,13 +36,12 @@ def test_a_number_above_its_parts_is_the_answer(behind: str) -> None:
 def test_few_paragraphs_above_explanations_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many there are: each is read in full."""
     calls: list[str] = []
-    read = stated.numerals
 
     def counted(text: str) -> list[Numeral]:
         calls.append(text)
-        return read(text)
+        return numerals(text)
 
-    monkeypatch.setattr(stated, "numerals", counted)
+    monkeypatch.setattr("verifiers.reading.stated.numerals", counted)
     body = "".join(f"x **{i}** a\n\nwhy:={'1 ' * 8}\n\n" for i in range(2, 14_000))
     assert stated.above(body) is None
     assert 0 < len(calls) <= 20
