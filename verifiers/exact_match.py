@@ -97,11 +97,21 @@ class ExactMatch:
     def _unless_unclear(self, expected: Answer, found: Answer, prompt: Prompt, sample: Sample) -> Finding:
         if self.kind in {"number", "math"} and asked.may_be_factorial(found, prompt.prompt, sample.response):
             return Finding(passed=None, reason=f"{shown(found.text)}! may be a factorial ({found.how})", answer=shown(found.text))
-        if found.later and self._compared(replace(found, later=None), found.later).passed is False:
+        if found.later and self._contradicts(found, found.later):
             why = f"several answers: {shown(found.text)} ({found.how}) and {shown(found.later.text)} ({found.later.how})"
             return Finding(passed=False, reason=why, answer=shown(found.text))
         compared = self._compared(expected, found)
         return self._compared(expected, found.also) if found.also and not compared.passed else compared
+
+    def _contradicts(self, found: Answer, later: Answer) -> bool:
+        """Whether what is concluded behind an answer is another one of its kind, and not a part or a rounding of it."""
+        if self.kind == "date" and isinstance(dates.read(later.text, day_first=self.day_first), str):
+            return False
+        if self.kind == "set" and "{" not in later.text:
+            return False
+        if self._compared(replace(found, later=None), later).passed is not False:
+            return False
+        return self.kind != "math" or not equality.says(found.text, later.text)
 
     def answer(self, response: str) -> str | None:
         """Return the answer of a response in full, as it is written; None where there is none. Raises as `check`."""

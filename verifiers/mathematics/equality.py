@@ -27,6 +27,7 @@ _ABOUT = re.compile(r"\\(?:approx|simeq)(?![a-zA-Z])|\b(?:approximately|approx\.
 _ONLY_NAME = re.compile(r"[$\\(\[*\s]*(?:[A-Za-z](?:_\{?\w+\}?)?)?\s*=?\s*")
 """Before ≈, where it is nothing that could be an answer."""
 _DECIMALS = re.compile(r"-?\d+\.?(\d*)\D*")
+_DEGREES = re.compile(r"[$\s]*(?P<number>\d+(?:\.\d+)?)\s?(?:\^\{?\s?\\circ\s?\}?|\u00b0|\s?degrees)[$\s.]*")
 _DATE = re.compile(r"[$\s]*\d{4}-\d\d-\d\d[$\s.]*")
 _BESIDE_SIGNS = re.compile(r"\s*([^\w\s\\])\s*")
 """Spaces that nobody means: 3 : 4 and 3:4."""
@@ -113,6 +114,21 @@ def rounds(exact: Statement, rounded: str) -> Statement | None:
         return None
     step = Fraction(1, 10 ** len(decimals[1])) if decimals[1] else Fraction(1, 2)
     return read_as if equal(exact, read_as, step) else None
+
+
+def says(exact: str, again: str) -> bool:
+    r"""Whether what is said behind an answer says it again: 3.14 behind \pi, \frac{\pi}{3} behind 60^\circ.
+
+    Raise VerifierError where that takes too long.
+    """
+    about_it, rounded = about(again)
+    again = rounded or about_it
+    for degrees, radians in ((exact, again), (again, exact)):
+        if (angle := _DEGREES.fullmatch(degrees)) and not isinstance(other := statement(radians), Unreadable):
+            one = statement(rf"\frac{{{angle['number']}\pi}}{{180}}")
+            return not isinstance(one, Unreadable) and equal(one, other) is True
+    value = statement(about(exact)[0])
+    return not isinstance(value, Unreadable) and "." in again.strip(" $.") and rounds(value, again) is not None
 
 
 def same_signs(expected: str, found: str) -> bool:

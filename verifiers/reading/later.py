@@ -123,6 +123,7 @@ _WRITTEN = re.compile(
 )
 """How an answer begins that is no word: a number, mathematics, a date."""
 _IT = frozenset({"it", "that", "this"})
+_TIMES = frozenset({60, 24, 100})
 _SHORT = 30
 """Characters of an answer that is looked for again."""
 
@@ -242,9 +243,25 @@ def other_number(body: str, begin: int, read: Reading) -> Reading | None:
     if found is None:
         return None
     other = _number(found, read.text)
-    if not isinstance(other, Reading) or other.value == read.value or says(read, other) or says(other, read):
+    if (
+        not isinstance(other, Reading)
+        or other.value == read.value
+        or _in_another_unit(read, other)
+        or says(read, other)
+        or says(other, read)
+    ):
         return None
     return other if (found.bare and not found.objects) or found.holds(read.text) else None
+
+
+def _in_another_unit(one: Reading, other: Reading) -> bool:
+    """Whether two numbers may be one amount, of which only one has a unit: 90 and 1.5 hours, 25 and 0.25."""
+    if not one.value or not other.value:
+        return False
+    times = {one.value / other.value, other.value / one.value}
+    if bool(one.unit) is bool(other.unit):
+        return 100 in times and min(abs(one.value), abs(other.value)) <= 1  # noqa: PLR2004 - a share and its percentage
+    return not times.isdisjoint(_TIMES)
 
 
 def _number(found: Conclusion, answer: str) -> final_number.Read:

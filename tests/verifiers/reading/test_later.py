@@ -86,6 +86,10 @@ def test_an_answer_is_none_where_another_one_is_concluded(kind: str, form: str) 
         ("date", "March 5, 2024", "So it's Monday, March 4, 2024."),
         ("choice", "A", "So it is **B. Berlin**"),
         ("choice", "A", "So it must be B (Berlin)."),
+        ("number", "90", "So it is 1.6 hours."),
+        ("math", "\\frac{7}{3}", "So it is $2.43$."),
+        ("math", "60^\\circ", "So it is $\\frac{\\pi}{4}$."),
+        ("set", "{1,2}", "So it is $\\{1\\}$."),
     ],
 )
 def test_an_answer_that_is_contradicted_is_none(kind: str, answer: str, behind: str) -> None:
@@ -164,6 +168,19 @@ def test_an_answer_that_is_contradicted_is_none(kind: str, answer: str, behind: 
         ("number", "3", "She has 5 now instead of 3."),
         ("choice", "B", "The patient has hepatitis C. So the diagnosis is C."),
         ("choice", "B", "So the correct formula is C."),
+        ("number", "90", "So it is 1.5 hours."),
+        ("number", "25", "That is, a quarter. So it is 0.25."),
+        ("math", "\\pi", "So it is $3.14$."),
+        ("math", "\\frac{7}{3}", "So it is $2.33$."),
+        ("math", "12\\pi", "So it is $37.7$."),
+        ("math", "\\sqrt{2}", "So the value is $\\approx 1.414$."),
+        ("math", "60^\\circ", "So it is $\\frac{\\pi}{3}$."),
+        ("math", "\\frac{\\pi}{3}", "So it is $60^\\circ$."),
+        ("date", "March 5, 2024", "So the date is March 5."),
+        ("date", "March 5, 2024", "So it is 10 days after February 24, 2024."),
+        ("date", "March 5, 2024", "So the total number of days is 10."),
+        ("set", "{1,2}", "So it is 2 solutions in total."),
+        ("set", "{1,2}", "So the sum is 3."),
     ],
 )
 def test_what_explains_or_checks_an_answer_leaves_it(kind: str, answer: str, behind: str) -> None:
