@@ -27,6 +27,13 @@ _CONCLUDES = re.compile(
     re.IGNORECASE,
 )
 """Between two numbers, of which the second one is concluded."""
+_CHANGES = re.compile(
+    r",\san?\s(?:[a-z]{1,12}\s)?(?:change|difference|increase|decrease|rise|drop|gain|loss)\sof\s\W{0,3}$", re.IGNORECASE
+)
+"""The same, where that is what the two before it come to: "from 5 to 12 degrees, a change of 7"."""
+_WHICH_IS = re.compile(r"\bwhich\sis\s\W{0,3}$", re.IGNORECASE)
+_SHARE_OF = re.compile(r"\W{0,3}of\b", re.IGNORECASE)
+_FEW = 6
 _INTRODUCED = re.compile(
     r"\W*(?:(?:so|thus|therefore|hence|then|and|but|now),?\s)?(?:with|for|after|before|in|if|of|from|at|since|when|given|out|on|by|as"
     r"|to|because|over|during|within|per|once|while|although|though|each\sof|[a-z]{2,12}ing\b(?=[^,]{1,80},\s)|among|between|every"
@@ -85,10 +92,12 @@ def which(window: str, found: list[Numeral], before: str) -> Numeral | Refusal |
         return None
     gap = window[within[-2].end : last.start]
     refusal = Refusal(f"several numbers: {quote(window[within[0].start : last.end])}")
-    if _IS_NAMED.search(window[begin : within[-2].start]) and _NEXT_NAME.fullmatch(gap):
+    named = _IS_NAMED.search(window[begin : within[-2].start]) and _NEXT_NAME.fullmatch(gap)
+    if named or _is_share(window, begin, within, before):
         return refusal
     lead = window[begin : last.start]
-    if is_concluded(window, begin, within[-2], last):
+    changes = _CHANGES.search(gap) is not None and last.value in _worked_out(within[:-1])
+    if changes or (is_concluded(window, begin, within[-2], last) and not _is_beside(window, begin, within, before)):
         return None
     if _INTRODUCED.match(lead) and lead.rfind(", ") > within[0].end - begin:
         lead = lead[lead.rfind(", ") :]
@@ -112,6 +121,40 @@ def is_concluded(window: str, begin: int, before: Numeral, last: Numeral) -> boo
     comes_to = _RESULTS_IN.search(lead) is not None and not _NO_RESULT.search(lead)
     concluded = _CONCLUDES.search(window, before.end, last.start) is not None
     return (comes_to or concluded) and _COMPARES.match(window, last.end) is None
+
+
+def _is_beside(window: str, begin: int, within: list[Numeral], before: str) -> bool:
+    """Whether the last number is something else than the result that was calculated: "Each gets 7, which leaves 2"."""
+    last = within[-1]
+    concluded = _CONCLUDES.search(window, within[-2].end, last.start)
+    if not concluded or window.rfind("=", begin, last.start) >= 0 or last.value in _worked_out(within[:-1]):
+        return False
+    result = _result(before + window[:begin])
+    return result not in {None, last.value} and any(each.value == result for each in within[:-1])
+
+
+def _is_share(window: str, begin: int, within: list[Numeral], before: str) -> bool:
+    """Whether the last number only says what share the one before is: "She saved $15, which is 25% of the price"."""
+    last = within[-1]
+    if (
+        not last.part
+        or within[-2].part
+        or not _SHARE_OF.match(window, last.end)
+        or not _WHICH_IS.search(window[: last.start][-20:])
+    ):
+        return False
+    return _result(before + window[:begin]) != last.value
+
+
+def _worked_out(numbers: list[Numeral]) -> set[Fraction]:
+    """Return what the last few numbers come to, two by two: their sums, differences, products and quotients."""
+    values = [each.value for each in numbers[-_FEW:] if each.value is not None]
+    found: set[Fraction] = set()
+    for at, one in enumerate(values):
+        for other in values[:at]:
+            found |= {one + other, abs(one - other), one * other}
+            found |= {part / whole for part, whole in ((one, other), (other, one)) if whole}
+    return found | ({sum(values, Fraction(0))} if len(values) > 1 else set())
 
 
 def _agreed(window: str, left: list[Numeral], within: list[Numeral], result: Fraction | None) -> Numeral | None:

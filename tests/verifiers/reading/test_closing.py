@@ -60,6 +60,11 @@ LAST = [
     ("3 * 9 + 2 = 29\nShe needs 29 flowers per each of the 10 tables for a total of 290 flowers.", 290),
     ("Working 50 minutes, she earned $10.", 10),
     ("The number of days that it takes to make 360 drums, 6 a day, is 60 days.", 60),
+    ("The temperature rose from 5 to 12 degrees, a change of 7 degrees.", 7),
+    ("100 × 0.85 = 85\n\nThe $100 shirt costs $85, so she saves $15.", 15),
+    ("48 / 2 = 24\n\nShe sold 48 clips in April and 24 in May, so she sold 72.", 72),
+    ("15 / 20 = 75%\n\nHe made 15 shots, which is 75% of them.", 75),
+    ("35 / 5 = 7\n\nEach child gets 7 candies, which leaves 2 candies.", 7),
     ("总共有3个盒子，所以一共12个。", 12),
 ]
 UNCLEAR = [
@@ -76,6 +81,9 @@ UNCLEAR = [
     "Tom has 7 more marbles than Ann, who has 5.",
     "It will take him 7 hours to travel 420 miles.",
     "2 + 2 = 4\n\nShe can buy 7 apples with $21.",
+    "He paid $45, a difference of $5.",
+    "She saved $15, which is 25% of the price.",
+    "100 × 0.85 = 85\n\nShe pays $85, so she saves $15.",
     "The smallest is 3 with the largest being 9.",
 ]
 ABOVE = [
