@@ -109,6 +109,13 @@ _OF_ANOTHER = re.compile(
     re.IGNORECASE,
 )
 """What is called wrong behind it is another answer: "You might think it's 8, but that's wrong"."""
+_SENTENCE_BREAK = re.compile(r"[.!?]\s+\S")
+_OF_AN_OPTION = re.compile(
+    r"[\s*_(>\[-]{0,8}(?:(?:option|choice|answer)\s)?[*_(\[]{0,4}(?-i:(?P<letter>[A-Z]))"
+    r"(?:[).:\]*]|\s\(|\s(?:is|was|would|has|does|can|cannot|could|may|might|will)\b)(?P<said>[^\n]{0,240})$",
+    re.IGNORECASE,
+)
+"""A line of another option, up to where it is called wrong: "A is too low, so it is incorrect"."""
 _DISMISSED = re.compile(
     r"""\b(?:common|typical|frequent|usual|classic|easy)\s(?:mistake|error|trap|wrong\sanswer)\b[^.,;!?\n]{0,30}$
     |\b(?:wrong|incorrect|false)\sanswer\s(?:is|was|would\sbe|of)\b[^.,;!?\n]{0,30}$|\btempting\sto\b[^.,;!?\n]{0,30}$""",
@@ -333,9 +340,21 @@ def _said(text: str, begin: int, end: int = sys.maxsize) -> re.Match[str] | None
     for match in _TAKEN_BACK.finditer(text, begin, min(end, len(text))):
         before = text[max(begin, match.start("word") - 80) : match.start("word")]
         clause = text[max(begin, match.start() - 120) : match.start() + 1]
-        if not _SUPPOSED.search(before) and not (_IT_IS.match(match["word"]) and _OF_ANOTHER.search(clause)):
+        it = _IT_IS.match(match["word"])
+        if not _SUPPOSED.search(before) and not (it and _is_of_another(text, begin, match.start(), clause)):
             return match
     return None
+
+
+def _is_of_another(text: str, begin: int, end: int, clause: str) -> bool:
+    """Whether what is called wrong at `end` is another answer than the one at `begin`: its line is of another option."""
+    line = text.rfind("\n", begin, end) + 1
+    chosen = _OPTION.match(text, max(0, begin - 2) if text[begin : begin + 1] == "}" else begin)
+    option = _OF_AN_OPTION.match(text, line, end) if chosen and line and end - line < _SOON * 2 else None
+    if chosen is None or option is None:
+        return _OF_ANOTHER.search(clause) is not None
+    own, said = chosen[0][-1], option["said"]
+    return option["letter"] != own and _SENTENCE_BREAK.search(said) is None and re.search(rf"\b{own}\b", said) is None
 
 
 def struck_out(text: str, begin: int) -> re.Match[str] | None:

@@ -272,3 +272,31 @@ def test_an_answer_that_is_called_another_s_is_none(reference: str, response: st
 def test_a_box_as_a_subject_holds_the_answer(response: str) -> None:
     """It does where the sentence names no mistake."""
     assert check("5", response, kind="number").passed is True
+
+
+OF_ANOTHER_OPTION = [
+    "A is too low, so it is incorrect.",
+    "- A: this is a vein, so it's incorrect.",
+    "(A) is too low, so this is incorrect.",
+    "- A: too low. This is incorrect.",
+    "A: It is a vein, so it is incorrect.\nC: It is a nerve, so it is incorrect.",
+    "C) Penicillin \u2013 the patient is allergic, so this is wrong.",
+    "Option A (pneumonia) would cause fever, so it is incorrect.",
+]
+OF_THE_CHOSEN = [
+    "B is too low, so it is incorrect.",
+    "- B: this is a vein, so it's incorrect.",
+    "Option B is too low, so it is incorrect.",
+    "A check shows that it is too low, so it is incorrect.",
+    "A is right and B isn't, so it is incorrect.",
+    "A is lower. Hmm. B has two, so that is wrong.",
+]
+
+
+@pytest.mark.parametrize("form", ["The answer is {}.", "\\boxed{{{}}}", "The best answer is **{}. Embolism**.", "**Answer: {}**"])
+def test_a_line_of_another_option_takes_back_nothing(form: str) -> None:
+    """What it calls incorrect is that option; a line of the chosen one takes it back, and so does one of none."""
+    head = form.format("B") + "\n\n"
+    assert [line for line in OF_ANOTHER_OPTION if check("B", head + line, kind="choice").passed is not True] == []
+    assert [line for line in OF_THE_CHOSEN if check("B", head + line, kind="choice").passed is not False] == []
+    assert check("12", "The answer is 12.\n\nA is too low, so it is incorrect.", kind="number").passed is False
