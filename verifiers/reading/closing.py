@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from math import ceil, floor
 
 from verifiers.reading.final_number import EXPLANATION, NOTHING, Refusal, has_digits, quote
 from verifiers.reading.numerals import Numeral, numerals
@@ -165,7 +166,10 @@ def _agreed(window: str, left: list[Numeral], within: list[Numeral], result: Fra
     agreed = [each for each in left if result is not None and each.value == result]
     if agreed and agreed[-1] is left[-1]:
         return agreed[-1]
-    return _head(window, agreed[0], within) if agreed else None
+    if agreed or result is None or result.denominator == 1:
+        return _head(window, agreed[0], within) if agreed else None
+    rounded = [each for each in left if each.value in {floor(result), ceil(result)}]  # 2.75 buses are 3
+    return _head(window, rounded[0], within) if len(rounded) == 1 else None
 
 
 def _is_total(window: str, numeral: Numeral, within: list[Numeral]) -> bool:

@@ -120,6 +120,13 @@ _COUNTED = re.compile(
     r"\b(?:days?|weeks?|months?|years?)\s(?:after|before|from|following|prior\sto|later\sthan)\s(?:the\s)?$", re.IGNORECASE
 )
 """Before a date from which another one is counted."""
+_ADDED_TO = re.compile(
+    r"\b(?:add(?:ing)?|subtract(?:ing)?|count(?:ing)?)\s(?:\w{1,12}\s){1,3}(?:to|from)\s(?:the\s)?$", re.IGNORECASE
+)
+_PLUS = re.compile(r"\s?[+\u2212\u2013-]\s?\d{1,5}\s(?:days?|weeks?|months?|years?)(?=[\s,=:\u2192])", re.IGNORECASE)
+"""Before and behind it, the same: "Adding 10 days to …", "… + 10 days ="."""
+_FESTIVE = re.compile(r"\s\((?!(?:Next|Previous|Following|Prior|Same|Not|Or|The)\b)(?:[A-Z][\w.'\u2019-]{0,20}\s){1,3}Day\)")
+"""Behind a date: what it is called, "(V-E Day)"."""
 _COMES_TO = re.compile(
     r"(?:,?\s(?:(?:it|that|the\s(?:date|day|deadline|answer))\s)?(?:is|was|will\sbe|would\sbe|falls\son|lands\son|gives)|\s?[:=\u2192])\s(?:on\s)?(?:the\s)?$",
     re.IGNORECASE,
@@ -175,7 +182,8 @@ def read(text: str, *, day_first: bool | None) -> Dated | str:
         return arrived or f"several dates: {found[0][1].text} and {found[-1][1].text}"
     begin, end = found[0][0].start(), found[-1][0].end()
     dated = found[0][1]
-    before, behind, weekdays = _without_weekday(text[:begin], text[end:])
+    festive = _FESTIVE.match(text, end)
+    before, behind, weekdays = _without_weekday(text[:begin], text[festive.end() if festive else end :])
     # "before 1 May 2024" and "not on 1 May 2024" are other answers.
     if not _neutral(before, _REMARK.sub(".", behind)):
         return f"more than a date: “{' '.join(text.split())[:60]}”"
@@ -200,9 +208,10 @@ def _arrived(text: str, found: list[tuple[re.Match[str], Dated]]) -> Dated | Non
     if len(found) != _PAIR:
         return None
     (first, _), (last, dated) = found
-    counted = _COUNTED.search(text[max(0, first.start() - 40) : first.start()]) and _COMES_TO.fullmatch(
-        text[first.end() : last.start()]
-    )
+    lead = text[max(0, first.start() - 40) : first.start()]
+    plus = _PLUS.match(text, first.end(), last.start())
+    counts = plus is not None or _COUNTED.search(lead) is not None or _ADDED_TO.search(lead) is not None
+    counted = counts and _COMES_TO.fullmatch(text[plus.end() if plus else first.end() : last.start()])
     plain_lead = not _UNSURE.search(text[: last.start()]) and _NEUTRAL.fullmatch(text[last.end() :])
     return dated if counted and plain_lead and len(dated.days) == 1 else None
 

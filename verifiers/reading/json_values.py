@@ -74,6 +74,10 @@ _RIGHT_ONE = re.compile(
     re.IGNORECASE,
 )
 """The same, and it says so in plain words: that value is the answer."""
+_SUPPOSES = re.compile(
+    r"(?:^|[.!?\n])\W{0,8}if\b[^.!?\n]{0,80}\b(?:were|had|wasn['\u2019]t|weren['\u2019]t)\b[^.!?\n]{0,80}$", re.IGNORECASE
+)
+"""Before a value of another case: "If it were missing, the output should be …"."""
 _IS_OTHERWISE = re.compile(
     r"\W{0,20}(?:actually|wait|correction|sorry|oops|hmm|no)\b[^.\n]{0,80}\b(?:should|must|ought\sto|needs\sto|has\sto)\s(?:have\s)?be(?:en)?\b",
     re.IGNORECASE,
@@ -153,6 +157,8 @@ def _otherwise(body: str, found: Answer, end: int) -> bool | tuple[Answer, int]:
         if _NOT_THIS.fullmatch(body, before, begin.start()):
             continue
         lead = _lead(body, begin.start(), before)
+        if _SUPPOSES.search(lead):
+            continue
         right = _RIGHT_ONE.search(lead)
         if (right or _CORRECTS.search(lead)) and not _NAIVE.search(lead) and _differs(found.text, body[begin.start() : at]):
             taken = right and not _unsure(body, begin.start(), at)
