@@ -32,6 +32,7 @@ from verifiers.reading.tidying import ended
 _PROSE = 2
 """Words without mathematics, from which on a response gives no answer."""
 _WORD = re.compile(r"(?<![\\\w{])[A-Za-z]{2,}(?!\w)")
+_YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
 _QUOTES = ('"', "'", "“", "”", "\u2018", "\u2019", "«", "»", "`", "**", "__", "*", "_", "$")
 _END = re.compile(r"(?:[.,;:?\u3002\uff01\uff1f]|(?<![0-9)])!)+$")
 """What ends a sentence: 5! is another number than 5."""
@@ -106,7 +107,10 @@ class ExactMatch:
     def _contradicts(self, found: Answer, later: Answer) -> bool:
         """Whether what is concluded behind an answer is another one of its kind, and not a part or a rounding of it."""
         if self.kind == "date" and isinstance(dates.read(later.text, day_first=self.day_first), str):
-            return False
+            year = _YEAR.search(found.text)  # "So it is March 4." is of the same year
+            later = replace(later, text=f"{later.text.strip(' .*')}, {year[0]}" if year else later.text)
+            if isinstance(dates.read(later.text, day_first=self.day_first), str):
+                return False
         if self.kind == "set" and "{" not in later.text:
             return False
         if self._compared(replace(found, later=None), later).passed is not False:

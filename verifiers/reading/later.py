@@ -26,12 +26,15 @@ _NOUN = re.compile(
     re.IGNORECASE,
 )
 _BARE = re.compile(
-    r"(?:the|my|our)\s(?:(?:final|overall|total|correct(?:ed)?|right|actual|true|real|proper|revised|only)\s){0,2}"
+    r"(?:the|my|our)\s(?:(?:final|overall|total|correct(?:ed)?|right|actual|true|real|proper|revised|only|better|best|solution"
+    r"|(?:most|more)\s\w{1,14})\s){0,2}"
     r"(?:answer|result|value|solution|total|sum|number|amount|count|one|option|choice|statement|date|set|interval|expression)"
-    r"|(?:the|my|our)\sfinal\s(?:price|cost|bill|score|balance)",
+    r"|(?:the|my|our)\s(?:final\s(?:price|cost|bill|score|balance)|most\s\w{1,14}\sdiagnosis)",
     re.IGNORECASE,
 )
 """What is the answer itself, and no other quantity: "the result", but not "the number of boxes"."""
+_COUNTED = re.compile(r"the\s(?:\w{1,12}\s)?total\s(?:number|amount|sum)\b", re.IGNORECASE)
+"""The same at the end of a check that doesn't calculate with the answer: it works it out again."""
 _DATED = re.compile(
     r"\b(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6})\b"
 )
@@ -188,6 +191,7 @@ def concluded(body: str, begin: int) -> Conclusion | None:
         return so if at else None
     text, strict, it = sentence[said.end() :], _strict(said), said["subject"].lower() in _IT
     named = it or (_NOUN.search(_head(said)) if objects else _BARE.fullmatch(said["subject"])) is not None
+    named |= _CHECKS.search(before) is not None and _COUNTED.match(said["subject"]) is not None
     return replace(so, text=text, bare=False, named=named, it=it, strict=strict)
 
 
@@ -255,13 +259,11 @@ def other_number(body: str, begin: int, read: Reading) -> Reading | None:
 
 
 def _in_another_unit(one: Reading, other: Reading) -> bool:
-    """Whether two numbers may be one amount, of which only one has a unit: 90 and 1.5 hours, 25 and 0.25."""
+    """Whether two numbers may be one amount, of which only one has a unit: 90 and 1.5 hours."""
     if not one.value or not other.value:
         return False
     times = {one.value / other.value, other.value / one.value}
-    if bool(one.unit) is bool(other.unit):
-        return 100 in times and min(abs(one.value), abs(other.value)) <= 1  # noqa: PLR2004 - a share and its percentage
-    return not times.isdisjoint(_TIMES)
+    return bool(one.unit) is not bool(other.unit) and not times.isdisjoint(_TIMES)
 
 
 def _number(found: Conclusion, answer: str) -> final_number.Read:
