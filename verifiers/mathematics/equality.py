@@ -106,14 +106,17 @@ def about(text: str) -> tuple[str, str]:
     return exact, rounded
 
 
-def rounds(exact: Statement, rounded: str) -> Statement | None:
-    """Return a decimal number that a value is about, if it is: 2.33 beside 7/3. Raise VerifierError where that takes too long."""
+def rounds(exact: Statement, rounded: str, *, units: Fraction = Fraction(1)) -> Statement | None:
+    """Return a decimal number that a value is about, if it is, by this many units of its last place: 2.33 beside 7/3.
+
+    Raise VerifierError where that takes too long.
+    """
     read_as = statement(rounded)
     decimals = _DECIMALS.fullmatch(bare(rounded)) if not isinstance(read_as, Unreadable) else None
     if isinstance(read_as, Unreadable) or decimals is None:
         return None
     step = Fraction(1, 10 ** len(decimals[1])) if decimals[1] else Fraction(1, 2)
-    return read_as if equal(exact, read_as, step) else None
+    return read_as if equal(exact, read_as, step * units) else None
 
 
 def says(exact: str, again: str) -> bool:
@@ -128,7 +131,9 @@ def says(exact: str, again: str) -> bool:
             one = statement(rf"\frac{{{angle['number']}\pi}}{{180}}")
             return not isinstance(one, Unreadable) and equal(one, other) is True
     value = statement(about(exact)[0])
-    return not isinstance(value, Unreadable) and "." in again.strip(" $.") and rounds(value, again) is not None
+    return (
+        not isinstance(value, Unreadable) and "." in again.strip(" $.") and rounds(value, again, units=Fraction(1, 2)) is not None
+    )
 
 
 def same_signs(expected: str, found: str) -> bool:

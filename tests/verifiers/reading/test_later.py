@@ -96,6 +96,7 @@ def test_an_answer_is_none_where_another_one_is_concluded(kind: str, form: str) 
         ("set", "{1, 2}", "So the solution set is $\\{1, 3\\}$."),
         ("math", "\\frac{7}{3}", "So it is $2.43$."),
         ("math", "60^\\circ", "So it is $\\frac{\\pi}{4}$."),
+        ("math", "\\pi", "So it is $3.15$."),
         ("set", "{1,2}", "So it is $\\{1\\}$."),
     ],
 )
