@@ -51,7 +51,7 @@ class Guard(Gate):
 
     functions_in = False
 
-    def __init__(self, sock: socket.socket, fail: Callable[[str], NoReturn], output_bytes: int) -> None:
+    def __init__(self, sock: socket.socket, fail: Callable[..., NoReturn], output_bytes: int) -> None:
         super().__init__()
         self.sock = sock
         self.fail = fail

@@ -115,7 +115,7 @@ def _rehearse(job: dict[str, Any]) -> None:
         raise RuntimeError(f"the rehearsal went wrong: {verdict}")
 
 
-def _broken(reason: str) -> NoReturn:
+def _broken(reason: str, kind: str = "") -> NoReturn:  # noqa: ARG001
     raise RuntimeError(f"the rehearsal went wrong: {reason}")
 
 
@@ -212,6 +212,7 @@ def _become(job: dict[str, Any], steps: lockdown.Steps, jobs: socket.socket, sta
             raise RuntimeError("the descriptors aren't what they should be")
         if job["mode"] == "tests":
             os.closerange(TALK + 1, CONTROL)
+            os.set_inheritable(TALK, False)  # nor may one that the tests start give the verdict
             tester.main(socket.socket(fileno=TALK))
         source = str(_text[:size], "utf-8") if size else tester.read(last).decode()
         if job["mode"] == "solution":

@@ -20,7 +20,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside import console, fixtures, patches, shim, standard
+from verifiers.sandbox.inside import console, fixtures, patches, running, scoring, shim, standard
 from verifiers.sandbox.inside.blame import Missing, blame, is_of_tests, one_line
 from verifiers.sandbox.inside.codec import CodecError
 from verifiers.sandbox.inside.guard import Guard
@@ -81,8 +81,8 @@ def main(line: socket.socket) -> NoReturn:
         job = marshal.loads(read(*file) if file else packed)  # noqa: S302 - the host's
         tally = Tally(job["known"]) if "parts" in job else None
 
-        def fail(reason: str, number: int = number, tally: Tally | None = tally) -> NoReturn:
-            line.send(_verdict(number, *_counted(tally, "failed", reason), again=False))
+        def fail(reason: str, kind: str = "failed", number: int = number, tally: Tally | None = tally) -> NoReturn:
+            line.send(_verdict(number, *_counted(tally, kind, reason), again=False))
             os._exit(0)
 
         random.seed(seed)  # the same for all runs of a seed: a verdict is a function of its inputs
@@ -114,6 +114,9 @@ def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, s
     peer.waits = "sleep" in job["tests"]
     code = marshal.loads(job["code"])  # noqa: S302 - the host's
     peer.surroundings, peer.risk = Surroundings() if job["shares"] else None, job["risk"]
+    if not job["plain"]:  # plain tests have no way to run a text
+        heads = [marshal.loads(job["prelude"])] if job["prelude"] else []  # noqa: S302 - the host's
+        running.watch([code, *heads], [globals(), vars(scoring)], functools.partial(peer.fail, kind="undecided"))
     try:
         names, given = _meet(peer, job, uses)
     except NotLoaded as error:
@@ -208,7 +211,7 @@ def _meet(peer: Guard, job: dict[str, Any], uses: Uses) -> tuple[Names, dict[str
         offered, module, given = peer.unpacker().unpack(packed)
         if any(type(name) is not str or type(meant) is not str for name, meant in offered.items()) or type(given) is not dict:
             raise CodecError("malformed")  # noqa: TRY301 - one way out for all that is malformed
-    except (CodecError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+    except (CodecError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError):
         peer.broken("malformed")
     peer.show(printed)
     peer.module = module
