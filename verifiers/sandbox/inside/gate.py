@@ -53,7 +53,7 @@ class Gate(Peer):
             self.trouble = f"a limit of the sandbox: {target if type(target) is str else ''}"
         elif operation in AWAITED:  # the tests' own loop runs already
             self.trouble = f"the code awaits {limits.name_of(target)}, which the sandbox can't"
-        elif not self.is_ours(target) and not (operation in ARITHMETIC and self.is_ours(arguments[1])):
+        elif not self.is_ours(target) and not (operation in BINARY and self.is_ours(arguments[1])):
             self.refuse(f"the sandbox doesn't let the code do {operation!r} with {limits.name_of(target)}")
         else:
             try:
