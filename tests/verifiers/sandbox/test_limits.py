@@ -108,6 +108,10 @@ RIGHT = {
     "a_protocol_and_a_dispatch": ("import functools, typing\n@typing.runtime_checkable\nclass Q(typing.Protocol):\n    def quack(self): ...\ndef f(o): return isinstance(o, Q)\n@functools.singledispatch\ndef show(o): return '?'", "class A:\n    def quack(self): pass\nclass B: pass\n@show.register(A)\ndef _(o): return 'A'\nassert f(A()) and not f(B()) and show(A()) == 'A' and show(B()) == '?'", "def f(o): return True\ndef show(o): return 'A'\nshow.register = lambda c: lambda g: g"),
     "members_of_an_enum": ("def f(c): return list(c.__members__), [m.value for m in c]", "import enum\nclass C(enum.Enum):\n    A = 1\n    B = 2\nassert f(C) == (['A', 'B'], [1, 2])", "def f(c): return [], []"),
     "annotations_in_brackets": ("import typing\ndef f(c): return [(typing.get_origin(t), typing.get_args(t)) for t in typing.get_type_hints(c).values()]", "from typing import Optional, List, Union, Any\nclass C:\n    a: List[int]\n    b: Optional[str]\n    c: dict[str, Any]\nassert f(C) == [(list, (int,)), (Union, (str, type(None))), (dict, (str, Any))]", "def f(c): return []"),
+    "a_built_in_function": ("def get(name): return {'max': max, 'min': min}[name]", "assert get('max')([1, 2]) == 2 and get('min')(3, 4, key=lambda x: -x) == 4\nassert list(map(get('max'), [[1, 2]])) == [2]", "def get(name): return min"),
+    "a_built_in_function_by_name": ("class A: size = staticmethod(len)\nmost = max", "assert most([1, 2]) == 2 and A.size('ab') == 2", "class A: size = staticmethod(len)\nmost = min"),
+    "a_built_in_function_for_a_callback": ("def go(cb): return cb(len, [1, 2])", "assert go(lambda f, x: f(x)) == 2", "def go(cb): return cb(max, [1, 2, 3])"),
+    "what_the_tests_add_in_place": ("def f(o):\n    o += 3\n    return o", "class A:\n    n = 1\n    def __iadd__(self, k):\n        self.n += k\n        return self\na = A()\nf(a)\nassert a.n == 4", "def f(o): return o"),
     "an_exception_that_goes_through_a_context": ("class E(ValueError): pass\ndef f(): raise E('x')", "import contextlib\n@contextlib.contextmanager\ndef c(): yield\ntry:\n    with c(): f()\n    raise AssertionError('no error')\nexcept ValueError as e: assert str(e) == 'x'", "def f(): raise ValueError('y')"),
 }  # fmt: skip
 
@@ -131,6 +135,8 @@ UNDECIDED = {
     "a_function_in_c": ("class D(str): pass\ndef f(): return D('+')", "assert 'a-b'.replace('-', f()) == 'a+b'", "the sandbox can't hand an object of the code's class D to a function that wants a built-in one: replace() argument 2 must be str, not D in: assert"),
     "a_function_in_c_and_a_class_that_compares": ("class D(str):\n    def __eq__(self, o): return str.__eq__(self, o)\n    __hash__ = str.__hash__\ndef f(): return D('+')", "assert ''.join([f()]) == '+'", "an object of the code's class D"),
     "a_zone_of_the_code": ("import datetime\nclass Z(datetime.tzinfo):\n    def utcoffset(self, d): return datetime.timedelta(0)\ndef f(): return datetime.datetime(2024, 1, 1, tzinfo=Z())", "import datetime\nassert f() == datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)", "a limit of the sandbox: what the code hands the tests can't cross: a time with a zone"),
+    "which_built_in_function": ("def f(x): return {'f': sorted}", "assert f(1) == {'f': sorted}", "whether a built-in function that the code hands over is sorted in: assert f(1)"),
+    "a_class_that_cannot_be_hashed": ("class M(type):\n    __hash__ = None\n    def __eq__(self, o): return False\nclass A(metaclass=M): pass\ndef f(x): return A()", "import pytest\nwith pytest.raises(TypeError): f(1)", "what the code hands the tests can't cross: unhashable type: 'M'"),
     "a_cycle": ("def f():\n    x = []\n    x.append(x)\n    return x", "x = f()\nassert x[0] is x", "a limit of the sandbox: what the code hands the tests can't cross: a value contains itself"),
     "a_deep_value": ("def f():\n    x = []\n    for _ in range(900): x = [x]\n    return x", "x, n = f(), 0\nwhile x: x, n = x[0], n + 1\nassert n == 900", "a value is nested more than"),
     "a_cycle_for_a_callback": ("def f(g):\n    x = []\n    x.append(x)\n    return g(x)", "assert f(lambda x: len(x)) == 1", "a value contains itself"),
@@ -151,6 +157,7 @@ WRONG = {
     "a_context_that_hides_what_is_refused": ("class C:\n    def __enter__(self): return self\n    def __exit__(self, *a): return True\n    def __sub__(self, o): return 0\ndef f(x): return C()", "x = f(2)\nwith f(1):\n    y = abs(x - 4)\nassert x is not None"),
     "reading_a_function_s_constants": ("def f(g): return g.__code__.co_consts[1]", "assert f(lambda: 5) == 5"),
     "a_code_that_leads_on": ("def f(g): return g.__globals__['RIGHT']", "RIGHT = 5\ndef g(a: 'int'): pass\nassert f(g) == RIGHT"),
+    "a_list_changed_in_place_by_a_raw_request": ("kept = []\ndef encode(x):\n    kept.append(x)\n    return ''\ndef decode(s, b):\n    type(b)._world_.request('iadd', kept[0], b)\n    return [3, 1, 7]", "x = [3, 1]\nassert decode(encode(x), (i for i in [7])) == x"),
     "a_field_s_value": ("import dataclasses\ndef f(o): return dataclasses.fields(o)[0].default", "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int = 1\nassert f(A(2)) == 2"),
 }  # fmt: skip
 FAILED = {

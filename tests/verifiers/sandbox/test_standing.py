@@ -10,7 +10,7 @@ from textwrap import dedent
 
 import pytest
 
-from tests.verifiers.sandbox.test_forgeries import FORGERIES, LIAR, RAW
+from tests.verifiers.sandbox.test_forgeries import FORGERIES, LIAR, RAW, UNDECIDED
 from verifiers.sandbox.jail import Line, Standing
 from verifiers.sandbox.judge import BubblewrapSandbox
 from verifiers.sandbox.protocol import Limits, Program, PythonJob
@@ -183,10 +183,36 @@ def test_a_hostile_sample_changes_nothing_for_the_next(judge, name):
     """After an attack on the shared test process, wrong code still fails and right code still passes."""
     source = dedent(HOSTILE[name])
     assert judge(RIGHT).passed is True
-    assert judge(source, wall_s=0.8).passed is False
+    assert judge(source, wall_s=0.8).passed is (None if name in UNDECIDED else False)
     assert judge(WRONG).passed is False
     result = judge(RIGHT)
     assert (result.passed, result.reason) == (True, "")
+
+
+SPEAKING = """
+import sys
+from verifiers.sandbox.inside import operations
+peer = sys._getframe(1).f_locals["peer"]
+def say(text): peer.sock.sendall(len(text).to_bytes(4, "big") + text.encode())
+"""
+SETTLING = "def settle(*a): raise {}\nkept = [2]\noperations.OPERATIONS['settle'] = settle\ndef add(a, b): return kept"
+KILLING = {
+    "an_error_that_says_nothing": "class A:\n    def __str__(self): raise ValueError\ndef add(a, b): raise TypeError(A())",
+    "an_error_that_exits": "class A:\n    def __str__(self): raise SystemExit(0)\ndef add(a, b): raise TypeError(A())",
+    "no_number": f'{SPEAKING}say(\'["ready",["D","abc"],"",[[],[]]]\')',
+    "no_fraction": f'{SPEAKING}say(\'["ready",["Q",1,0],"",[[],[]]]\')',
+    "an_exit_at_the_end": SPEAKING + SETTLING.format("SystemExit(0)"),
+    "an_interruption_at_the_end": SPEAKING + SETTLING.format("KeyboardInterrupt"),
+}
+
+
+@pytest.mark.parametrize("name", KILLING)
+def test_the_code_does_not_end_the_test_process(judge, name):
+    """That would cost both jails, and a second try. Whatever it answers, the tests come to a verdict."""
+    result = judge(KILLING[name], "x = add(2, 3)\nassert x == 5")
+    assert result.passed is not True
+    assert "ended their process" not in result.reason
+    assert judge(RIGHT).passed is True
 
 
 def test_what_the_code_shows_of_itself_ends_the_process(judge, single):

@@ -69,7 +69,9 @@ def _limit(error: BaseException, names: Names, source: str, line: int) -> str:
     if isinstance(error, Unsupported):
         why, line = str(error), line if isinstance(error, Limit) else 0
     else:
-        why, line = names.peer.limit if names.peer.limit[0] else (limits.in_c(error, names.peer.world.classes), line)
+        kinds = names.peer.world.classes
+        here = limits.in_c(error, kinds) or limits.of_functions(kinds, lambda: _statement(source, line))
+        why, line = names.peer.limit if names.peer.limit[0] else (here, line)
     where = one_line(_statement(source, line)) if why and line else ""
     return one_line(why + (f" in: {where}" if where else ""))
 

@@ -112,7 +112,10 @@ class Guard(Gate):
 
     def apart(self) -> str:
         """Return what the tests do with containers that differs from one process; empty where there is nothing."""
-        differs = self.lent.differs(super().ask)
+        try:
+            differs = self.lent.differs(super().ask)
+        except BaseException:  # noqa: BLE001 - the code answers with whatever it likes: nobody knows
+            differs = True
         return "share a list, dict or set with the code that doesn't stay the same in both processes" if differs else ""
 
     def answer(self, message: list[Any]) -> None:

@@ -49,6 +49,9 @@ class Captured(io.StringIO):
 class SolutionPeer(Peer):
     """The solution's end."""
 
+    functions_out = False
+    """The tests take no function for a built-in one on the word of the code."""
+
     def __init__(self, output: Captured) -> None:
         super().__init__()
         self.output = output
@@ -82,7 +85,7 @@ class SolutionPeer(Peer):
 
     def unanswered(self, error: Exception) -> None:
         """Tell the tests' end that an answer can't be sent, which is nobody's fault."""
-        if isinstance(error, CodecError):
+        if isinstance(error, CodecError | TypeError | ValueError):  # the code's classes may raise, as where one can't be hashed
             self.ask(limits.OPERATION, CROSS + str(error))
 
     def unsent(self, error: CodecError) -> BaseException:
