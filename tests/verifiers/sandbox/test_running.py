@@ -30,6 +30,8 @@ RUN = {
     "compile": (ANSWER, "assert eval(compile(f(1), 'x', 'eval')) == 3"),
     "a_tree": (ANSWER, "import ast\nassert eval(compile(ast.parse(f(1), mode='eval'), 'x', 'eval')) == 3"),
     "byte_code": (BYTES, "import marshal\nassert eval(marshal.loads(f(1))) == 3"),
+    "byte_code_in_a_file": (BYTES, "import marshal\nopen('/tmp/m', 'wb').write(f(1))\nwith open('/tmp/m', 'rb') as m: assert eval(marshal.load(m)) == 3"),
+    "lines_of_what_the_tests_say": ("def f(x): return '(\\nexit\\n(\\n0\\n)\\n)'", "TEXT = 'exit ( 0 )'\nassert eval(f(1)) == 3"),
     "a_pickle": (PICKLE, "import pickle\nassert pickle.loads(f(1)) == 1"),
     "a_pickle_in_python": (PICKLE, "import io, pickle\nassert pickle._Unpickler(io.BytesIO(f(1))).load() == 1"),
     "timeit": (ANSWER, "import timeit\nassert timeit.timeit(f(1), number=1) < 0"),
@@ -66,6 +68,7 @@ OWN = {
     "doctest": "import doctest\ndef h():\n    '''\n    >>> 1 + 1\n    2\n    '''\nassert doctest.testmod().failed == 0 and f(1) == 1",
     "a_module": "import sys\nopen('/tmp/m.py', 'w').write('x = 3')\nsys.path.insert(0, '/tmp')\nimport m\nassert f(m.x) == 3",
     "the_library": "import asyncio, csv, re, statistics, unittest, wave, xml.dom.minidom, http.client\nassert re.compile('a+').match(f('aa'))",
+    "a_text_of_several_lines": "exec('''\nimport math\n\ndef g(a):\n    if a:\n        return a + 1\n'''.strip())\nassert g(f(1)) == 2",
     "an_error": "import pytest\nwith pytest.raises(SyntaxError): eval('1 +')\nassert f(1) == 1",
 }  # fmt: skip
 

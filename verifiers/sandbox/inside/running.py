@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from verifiers.sandbox.inside.surroundings import SCRATCH
 
 WHY = "the tests may run what the code has answered"
-EVENTS = {"compile", "marshal.loads", "pickle.find_class", "code.__new__"}
+EVENTS = {"compile", "marshal.load", "marshal.loads", "pickle.find_class", "code.__new__"}
 DATA = (
     ast.Expression, ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare,
     ast.unaryop, ast.operator, ast.boolop, ast.cmpop, ast.expr_context,
@@ -53,7 +53,7 @@ def watch(code: list[types.CodeType], ours: list[Any], end: Callable[[str], NoRe
     `code`: the tests'. `ours`: the global names of modules that run what the host has sent. Nothing can undo this: the process
     judges no other sample.
     """
-    known: list[str] = []
+    known: set[str] = set()
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         # The process goes through here for each event, most of which are others.
@@ -63,8 +63,8 @@ def watch(code: list[types.CodeType], ours: list[Any], end: Callable[[str], NoRe
         if any(frame.f_globals is names for names in ours):
             return
         if not known:
-            known.append("\n".join(_texts(code)))
-        if not _is_harmless(event, arguments, frame, known[0]):
+            known.update(line for text in _texts(code) for line in _lines(text))
+        if not _is_harmless(event, arguments, frame, known):
             end(WHY)
 
     sys.addaudithook(hook)
@@ -85,7 +85,13 @@ def _texts(codes: list[Any]) -> Iterator[str]:
             yield constant.decode(errors="replace")
 
 
-def _is_harmless(event: str, arguments: tuple[Any, ...], frame: types.FrameType, known: str) -> bool:
+def _lines(text: str) -> Iterator[str]:
+    yield ""
+    for line in text.splitlines():
+        yield line.strip().removeprefix(">>> ").removeprefix("... ").strip()  # as `doctest` has them
+
+
+def _is_harmless(event: str, arguments: tuple[Any, ...], frame: types.FrameType, known: set[str]) -> bool:
     if event == "pickle.find_class":
         module, name = arguments
         return name in PICKLED.get(module, ())
@@ -120,14 +126,14 @@ def _writes(frame: types.FrameType) -> bool:
     return all(type(field) is dataclasses.Field and type(field.name) is str and field.name.isidentifier() for field in fields)
 
 
-def _is_known(source: Any, known: str, frame: types.FrameType) -> bool:
+def _is_known(source: Any, known: set[str], frame: types.FrameType) -> bool:
     """Whether a text stands in the tests, line by line, or is data; for an annotation, whether it only names something."""
     if isinstance(source, bytes):
         source = source.decode(errors="surrogateescape")
     if type(source) is not str:
         return False
     if frame.f_globals.get("__name__") == "timeit":  # which puts a loop around it
-        known = "\n".join((known, frame.f_globals["template"].format(init="", setup="pass", stmt="pass")))
+        known = known.union(_lines(frame.f_globals["template"].format(init="", setup="pass", stmt="pass")))
     if all(line.strip() in known for line in source.splitlines()):
         return True
     if "coding" in source:  # what Python would read might be another text
