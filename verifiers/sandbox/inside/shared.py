@@ -287,29 +287,45 @@ class Lent(Shared):
         """Put others in the place of what the tests have made and the code may not change."""
         changed = [self.entries[number] for number in numbers]
         self.heard += len(changed)
-        old = [entry.container for entry in changed if self.is_stale(entry)]
-        if not old:
-            return
-        self._part()
+        old = self._part([entry for entry in changed if self.is_stale(entry)])
         old.reverse()
         while old:  # what contains others comes first, and takes its references to them along
             one = old.pop()
             self.parted |= sys.getrefcount(one) > FREE
 
-    def _part(self) -> None:
-        stale = [entry for entry in self.entries.values() if self.is_stale(entry)]
-        doubles = {id(entry.container): _empty(entry.container) for entry in stale}
+    def _part(self, stale: list[Entry]) -> list[Any]:
+        """Put others in the place of stale ones, and of what contains them. Return the old ones, in their order."""
+        if not stale:
+            return []
+        holders: dict[int, list[Entry]] = defaultdict(list)
         for entry in self.entries.values():
-            now = parts_of(entry.container)
-            parts = [_swapped(part, doubles) for part in now]
-            if (double := doubles.get(id(entry.container))) is not None:
-                del self.numbers[id(entry.container)]
-                self.numbers[id(double)] = next(number for number, each in self.entries.items() if each is entry)
-                entry.container, entry.ours = double, False
-            elif same(now, parts):
+            self.work += len(entry.parts)
+            for each in inside(entry.container):
+                holders[each].append(entry)
+        met = {id(entry.container): entry for entry in stale}
+        left = [*stale]
+        while left:
+            for entry in holders.get(id(left.pop().container), ()):
+                if id(entry.container) not in met:
+                    met[id(entry.container)] = entry
+                    left.append(entry)
+        return self._double(met)
+
+    def _double(self, met: dict[int, Entry]) -> list[Any]:
+        doubles = {address: _empty(entry.container) for address, entry in met.items() if self.is_stale(entry)}
+        old: list[Any] = []
+        for number, entry in self.entries.items():
+            if (address := id(entry.container)) not in met:
                 continue
+            parts = [_swapped(part, doubles) for part in parts_of(entry.container)]
+            if (double := doubles.get(address)) is not None:
+                old.append(entry.container)
+                del self.numbers[address]
+                self.numbers[id(double)] = number
+                entry.container, entry.ours = double, False
             refill(entry.container, parts)
             entry.parts = parts_of(entry.container)
+        return old
 
     def is_dirty(self) -> bool:
         """Whether the tests have changed something that the code doesn't know of yet."""
@@ -373,7 +389,7 @@ def _empty(container: Any) -> Any:
 
 def _swapped(part: Any, doubles: dict[int, Any]) -> Any:
     """Return a part with others in the place of some containers."""
-    if type(part) is tuple:
+    if isinstance(part, tuple):
         parts = [_swapped(each, doubles) for each in part]
-        return part if same(parts, [*part]) else tuple(parts)
+        return part if same(parts, [*part]) else tuple.__new__(type(part), parts)
     return doubles.get(id(part), part)
