@@ -22,6 +22,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from verifiers.sandbox.inside.containers import MUTABLE, refill
+
 DEPTH = 150
 NODES = 2_000_000
 WORD = 1 << 63
@@ -78,6 +80,10 @@ class Packer:
         self.numbers = {id(container): number for number, container in enumerate(self.containers)}
         self.open: set[int] = set()
         self.nodes = 0
+        self.again = 0
+        """How often one was met once more."""
+        self.wraps: list[Any] = []
+        """The tuples and exceptions that have containers in them."""
 
     def pack(self, value: Any, depth: int = 0) -> Any:
         """Return what JSON can hold of a value."""
@@ -96,6 +102,7 @@ class Packer:
                 self.given.append(number)
                 return ["h", number]
             if id(value) in self.numbers and id(value) not in self.open:
+                self.again += 1
                 return ["k", self.numbers[id(value)]]
             self.start(value)
         elif id(value) in self.open:
@@ -138,6 +145,14 @@ class Packer:
         self.nodes += len(packed)
         if self.nodes > NODES:
             raise CodecError(f"a value has more than {NODES} parts")
+        return packed
+
+    def wrapped(self, tag: str, value: Any, parts: Iterable[Any], depth: int) -> list[Any]:
+        """Pack the parts of a tuple or an exception, and note whether there are containers among them."""
+        first, again = len(self.containers), self.again
+        packed = self.all(tag, parts, depth)
+        if len(self.containers) > first or self.again > again:
+            self.wraps.append(value)
         return packed
 
     def pairs(self, tag: str, value: Any, depth: int) -> list[Any]:
@@ -189,7 +204,7 @@ def _write_default(packer: Packer, value: defaultdict[Any, Any], depth: int) -> 
 
 WRITE: dict[type, Callable[[Packer, Any, int], list[Any]]] = {
     list: lambda p, v, d: p.all("l", v, d),
-    tuple: lambda p, v, d: p.all("t", v, d),
+    tuple: lambda p, v, d: p.wrapped("t", v, v, d),
     set: lambda p, v, d: p.all("s", v, d),
     frozenset: lambda p, v, d: p.all("f", v, d),
     dict: lambda p, v, d: p.pairs("d", v, d),
@@ -217,7 +232,6 @@ ANSWERED: dict[type, Callable[[Packer, Any, int], list[Any]]] = {
     array: lambda p, v, d: ["ar", v.typecode, p.all("l", v, d)],
 }
 """What crosses whole from the code to the tests alone, which compare it with theirs. Their own may be changed in place there."""
-MUTABLE = {list, set, dict, OrderedDict, Counter, defaultdict, deque, bytearray}
 
 
 class Unpacker:
@@ -236,6 +250,9 @@ class Unpacker:
         self.shared = {} if shared is None else shared
         """What both ends hold, by its numbers."""
         self.containers = list(containers)
+        self.again = 0
+        self.wraps: list[Any] = []
+        """The tuples and exceptions that have containers in them."""
 
     def unpack(self, packed: Any) -> Any:
         """Return the value that was packed."""
@@ -253,6 +270,14 @@ class Unpacker:
         unpack = self.unpack
         return [unpack(part) for part in packed[1:]]
 
+    def wrap(self, make: Callable[[list[Any]], Any], packed: list[Any]) -> Any:
+        """Unpack a tuple or an exception, and note whether there are containers in it."""
+        first, again = len(self.containers), self.again
+        made = make(self.all(packed))
+        if len(self.containers) > first or self.again > again:
+            self.wraps.append(made)
+        return made
+
     def fill(self, empty: Any, packed: list[Any]) -> Any:
         """Read a container, which gets its number before its parts do, as it did in the packer."""
         self.containers.append(empty)
@@ -263,6 +288,7 @@ class Unpacker:
         number = packed[1]
         if type(number) is not int or not 0 <= number < len(self.containers):
             raise CodecError("malformed")
+        self.again += 1
         return self.containers[number]
 
     def content(self, packed: Any) -> list[Any]:
@@ -274,31 +300,6 @@ class Unpacker:
         if packed[0] in {"q", "dd"}:
             packed = packed[2]
         return self.all(packed)
-
-
-def refill(container: Any, parts: list[Any]) -> Any:
-    """Give a container new content, in place."""
-    kind = type(container)
-    if kind is list or kind is bytearray:
-        container[:] = parts
-    elif kind is deque:
-        container.clear()
-        container.extend(parts)
-    elif kind is set:
-        container.clear()
-        container.update(parts)
-    elif kind in MUTABLE:
-        container.clear()
-        for key, value in zip(parts[::2], parts[1::2], strict=True):
-            container[key] = value
-    else:
-        raise CodecError("malformed")
-    return container
-
-
-def parts_of(container: Any) -> list[Any]:
-    """Return the flat list of a container's parts, to see later whether it has changed."""
-    return [part for pair in [*container.items()] for part in pair] if isinstance(container, dict) else list(container)
 
 
 def _text(value: Any) -> str:
@@ -357,7 +358,7 @@ def _read_bytearray(unpacker: Unpacker, packed: list[Any]) -> bytearray:
 
 READ: dict[str, Callable[[Unpacker, list[Any]], Any]] = {
     "l": lambda u, p: u.fill([], p),
-    "t": lambda u, p: tuple(u.all(p)),
+    "t": lambda u, p: u.wrap(tuple, p),
     "s": lambda u, p: u.fill(set(), p),
     "f": lambda u, p: frozenset(u.all(p)),
     "d": lambda u, p: u.fill({}, p),

@@ -11,6 +11,7 @@ The test process's end (`guard.py`) allows the solution much less than the solut
 
 from __future__ import annotations
 
+import functools
 import json
 import socket
 import sys
@@ -21,7 +22,8 @@ from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore
 from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import described, errors, mirror
-from verifiers.sandbox.inside.codec import CodecError, Packer, Unpacker, parts_of, refill
+from verifiers.sandbox.inside.codec import CodecError, Packer, Unpacker
+from verifiers.sandbox.inside.containers import parts_of, refill
 from verifiers.sandbox.inside.operations import OPERATIONS
 from verifiers.sandbox.inside.shared import Shared, held
 from verifiers.sandbox.inside.tuples import Tuples
@@ -87,6 +89,8 @@ class Peer:
         self.tuples = Tuples()
         self.news: list[Any] = []
         self.shared: Shared
+        self.wraps: Sequence[Any] = ()
+        """The tuples and exceptions in the question that is being answered, where there are containers in them."""
         self.told: list[Any] = []
         """What the last message has said of what both ends hold, where that is something."""
         self.world = mirror.World(self.request, self.tuples)
@@ -116,7 +120,7 @@ class Peer:
 
     def keep(self, result: Any, containers: Sequence[Any], _before: Sequence[list[Any]], packer: Packer) -> Sequence[int]:
         """Return which containers of an answer are held here."""
-        return held(packer.containers, len(containers), result) if len(packer.containers) > len(containers) else ()
+        return held(packer, len(containers), result) if len(packer.containers) > len(containers) else ()
 
     def unsent(self, error: CodecError) -> BaseException:
         """Return what to raise where a question can't be sent."""
@@ -323,7 +327,9 @@ class Peer:
             with self.floor:
                 if self.serving:
                     self.shared.exchanges.pop()
+                    self.wraps = unpacker.wraps
                 self.respond(kind, result, unpacker.containers, before)
+                self.wraps = ()
         except (CodecError, ValueError, TypeError, RecursionError, MemoryError) as error:
             self.unanswered(error)
             with self.floor:
@@ -356,9 +362,9 @@ class Peer:
         if (home := self.world.home_of(value)) is not None:
             return home
         if isinstance(value, BaseException) and (name := errors.exception_name(type(value))):
-            return ["X", name, *[packer.pack(part) for part in value.args]]
+            return ["X", name, *packer.wrapped("", value, value.args, 1)[1:]]
         if isinstance(value, tuple) and (key := self.tuples.key_of(value)):
-            return ["nt", key[0], list(key[1]), packer.all("t", value, 1)]
+            return ["nt", key[0], list(key[1]), packer.wrapped("t", value, value, 1)]
         self.export(value)
         if isinstance(value, type):
             self.offered.add(value)
@@ -368,7 +374,7 @@ class Peer:
             number = self.next_number = self.next_number + 1
             self.objects[number] = value
             self.numbers[id(value)] = number
-        arguments = [packer.pack(part) for part in value.args] if isinstance(value, BaseException) else []
+        arguments = packer.wrapped("", value, value.args, 1)[1:] if isinstance(value, BaseException) else []
         return ["R", number, self.class_number(type(value)), *arguments]
 
     def class_number(self, kind: type) -> int:
@@ -390,9 +396,9 @@ class Peer:
         if tag == "K":
             return self.world.classes[number]
         if tag == "R":
-            return self.world.proxy(number, packed[2], [unpacker.unpack(part) for part in packed[3:]])
+            return unpacker.wrap(functools.partial(self.world.proxy, number, packed[2]), packed[2:])
         if tag == "nt":
-            return self.tuples.make(number, packed[2], unpacker.all(packed[3]))
+            return unpacker.wrap(functools.partial(self.tuples.make, number, packed[2]), packed[3])
         if tag == "X":
-            return errors.make_exception(number, [unpacker.unpack(part) for part in packed[2:]])
+            return unpacker.wrap(functools.partial(errors.make_exception, number), packed[1:])
         raise CodecError("malformed")

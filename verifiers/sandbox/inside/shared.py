@@ -13,13 +13,13 @@ the tests have still got theirs, they are run once more, and theirs is then chan
 from __future__ import annotations
 
 import sys
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from operator import is_
 from typing import Any
 
-from verifiers.sandbox.inside.codec import MUTABLE, Packer, Unpacker, parts_of, refill
+from verifiers.sandbox.inside.codec import Packer, Unpacker
+from verifiers.sandbox.inside.containers import empty, inside, parts_of, refill, same, swapped
 
 MOST, PARTS = 512, 1 << 14
 """So many containers, and parts of them all, are compared before each message."""
@@ -218,16 +218,25 @@ class Borrowed(Shared):
             self.upper += new
             self.exchanges[-1] = ((), ())
 
-    def kept(self, containers: Sequence[Any], before: Sequence[list[Any]], result: Any) -> list[int]:
+    def kept(self, containers: Sequence[Any], before: Sequence[list[Any]], result: Any, wraps: Sequence[Any]) -> list[int]:
         """Return which arguments of a call the code keeps."""
+        known: set[int] | None = None
+        inner: set[int] = set()
+        for index in range(len(wraps)):
+            if (more := sys.getrefcount(wraps[index]) - ALONE) > 0:
+                known = {id(part) for parts in before for part in parts} if known is None else known
+                if more > (id(wraps[index]) in known):
+                    inner |= inside(wraps[index])
         found = []
-        inner: set[int] | None = None
         for index in range(len(containers)):
             more = sys.getrefcount(containers[index]) - REFERENCES
-            if more > 0 and containers[index] is not result and id(containers[index]) not in self.numbers:
-                if inner is None:
-                    inner = {id(part) for parts in before for part in parts}
-                if more > (id(containers[index]) in inner):  # its own container's parts are listed in `before`, too
+            if id(containers[index]) in self.numbers:
+                continue
+            if id(containers[index]) in inner:
+                found.append(index)
+            elif more > 0 and containers[index] is not result:
+                known = {id(part) for parts in before for part in parts} if known is None else known
+                if more > (id(containers[index]) in known):  # its own container's parts are listed in `before`, too
                     found.append(index)
         return self._with_inner(containers, found) if found and len(containers) > 1 else found
 
@@ -235,8 +244,8 @@ class Borrowed(Shared):
         """Return what is found and what is in it."""
         left = [index for index, container in enumerate(containers) if id(container) not in self.numbers]
         for index in found:
-            inner = inside(containers[index])
-            found += [other for other in left if id(containers[other]) in inner and other not in found]
+            if inner := inside(containers[index]):
+                found += [other for other in left if id(containers[other]) in inner and other not in found]
             if len(found) > MOST:  # these are compared at the end
                 break
         return found
@@ -312,12 +321,12 @@ class Lent(Shared):
         return self._double(met)
 
     def _double(self, met: dict[int, Entry]) -> list[Any]:
-        doubles = {address: _empty(entry.container) for address, entry in met.items() if self.is_stale(entry)}
+        doubles = {address: empty(entry.container) for address, entry in met.items() if self.is_stale(entry)}
         old: list[Any] = []
         for number, entry in self.entries.items():
             if (address := id(entry.container)) not in met:
                 continue
-            parts = [_swapped(part, doubles) for part in parts_of(entry.container)]
+            parts = [swapped(part, doubles) for part in parts_of(entry.container)]
             if (double := doubles.get(address)) is not None:
                 old.append(entry.container)
                 del self.numbers[address]
@@ -347,11 +356,13 @@ class Lent(Shared):
         return differ is not False or self.amiss or self.heard > heard
 
 
-def held(containers: Sequence[Any], first: int, result: Any) -> list[int]:
+def held(packer: Packer, first: int, result: Any) -> list[int]:
     """Return which containers of an answer its sender holds on to, from a first one on."""
     found: list[int] = []
-    is_held_tuple = isinstance(result, tuple) and sys.getrefcount(result) > ALONE + ANSWER - 1  # no list of containers has it
-    inner = inside((result,)) if is_held_tuple else set()
+    containers, wraps, inner = packer.containers, packer.wraps, set[int]()
+    for index in range(len(wraps)):
+        if sys.getrefcount(wraps[index]) > ALONE + ANSWER * (wraps[index] is result):
+            inner |= inside(wraps[index])
     for index in range(first, len(containers)):
         more = sys.getrefcount(containers[index]) > ALONE + ANSWER * (containers[index] is result)
         if more or id(containers[index]) in inner:
@@ -361,35 +372,3 @@ def held(containers: Sequence[Any], first: int, result: Any) -> list[int]:
             if index + 1 < len(containers):
                 inner |= inside(containers[index])
     return found
-
-
-def inside(container: Any) -> set[int]:
-    """Return the addresses of the containers that are parts of one or of a tuple, or of a tuple in it."""
-    found = set()
-    left = parts_of(container)
-    while left:
-        part = left.pop()
-        if type(part) in MUTABLE:
-            found.add(id(part))
-        elif isinstance(part, tuple | frozenset):
-            left += part
-    return found
-
-
-def same(now: list[Any], before: list[Any]) -> bool:
-    """Return whether parts are the same, without asking any of them."""
-    return len(now) == len(before) and all(map(is_, now, before))
-
-
-def _empty(container: Any) -> Any:
-    if type(container) is deque:
-        return deque(maxlen=container.maxlen)
-    return defaultdict(container.default_factory) if type(container) is defaultdict else type(container)()
-
-
-def _swapped(part: Any, doubles: dict[int, Any]) -> Any:
-    """Return a part with others in the place of some containers."""
-    if isinstance(part, tuple):
-        parts = [_swapped(each, doubles) for each in part]
-        return part if same(parts, [*part]) else tuple.__new__(type(part), parts)
-    return doubles.get(id(part), part)

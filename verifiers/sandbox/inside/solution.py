@@ -125,9 +125,8 @@ class SolutionPeer(Peer):
 
     def keep(self, result: Any, containers: Sequence[Any], before: Sequence[list[Any]], packer: Packer) -> Sequence[int]:
         """Return what is kept of the arguments, and held of the answer."""
-        answered = packer.containers
-        holds = held(answered, len(containers), result) if len(answered) > len(containers) else []
-        return [*self.borrowed.kept(containers, before, result), *holds] if containers else holds
+        holds = held(packer, len(containers), result) if len(packer.containers) > len(containers) else []
+        return [*self.borrowed.kept(containers, before, result, self.wraps), *holds] if containers else holds
 
     def printed(self) -> str:
         """Return what the code has printed."""
