@@ -10,10 +10,7 @@ are numbered in the order in which they start, so that ["k", n] is the n-th once
 
 from __future__ import annotations
 
-import builtins
 import importlib
-import sys
-import typing
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
@@ -22,39 +19,14 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from verifiers.sandbox.inside.containers import MUTABLE, refill
+from verifiers.sandbox.inside.byname import CLASS_NAMES, CLASSES, FORM_NAMES, FORMS, FUNCTION_NAMES, FUNCTIONS, TEXTS, ZONE, named
+from verifiers.sandbox.inside.containers import ITEMS, KEYS, MAPPINGS, MUTABLE, VALUES, VIEWS, Met, is_viewed, refill, viewed
 
 DEPTH = 150
 NODES = 2_000_000
+SHOWN = 512
+"""A view of a larger dict crosses without it, as a copy."""
 WORD = 1 << 63
-
-# The only classes that a name from the other side may stand for.
-CLASSES: dict[str, type] = {
-    **{name: value for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, BaseException)},
-    **{kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)},
-    **{
-        kind.__name__: kind for kind in (range, object, Decimal, Fraction, deque, Counter, OrderedDict, date, datetime, timedelta)
-    },
-    "NoneType": type(None),
-}
-CLASS_NAMES = {kind: name for name, kind in CLASSES.items()}
-FUNCTIONS = {
-    name: value for name, value in vars(builtins).items() if callable(value) and not isinstance(value, type) and name[0] != "_"
-}
-FUNCTION_NAMES = {id(value): name for name, value in FUNCTIONS.items()}
-
-FORMS = {name: value for name, value in vars(typing).items() if type(value).__name__ in {"_SpecialForm", "_AnyMeta"}}
-FORM_NAMES = {id(value): name for name, value in FORMS.items()}
-"""What annotations are made of: `Union`."""
-
-TEXTS = {
-    "pathlib": {"PosixPath", "PurePosixPath"},
-    "uuid": {"UUID"},
-    "ipaddress": {"IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network"},
-    "zoneinfo": {"ZoneInfo"},
-}
-"""Classes of values that a text says whole, by module."""
-ZONE = ["zoneinfo", "ZoneInfo"]
 
 Export = Callable[[Any, "Packer"], list[Any]]
 Resolve = Callable[[list[Any], "Unpacker"], Any]
@@ -72,18 +44,18 @@ class Packer:
     ) -> None:
         self.export = export
         self.functions = functions
+        self.views = False
+        """Whether a view shows the other side all of a dict."""
         self.shared = {} if shared is None else shared
         """The numbers of what both ends hold (`shared.py`), by their addresses."""
         self.given: list[int] = []
         """Those of which were packed."""
-        self.containers = list(containers)
+        self.containers = Met(containers)
         self.numbers = {id(container): number for number, container in enumerate(self.containers)}
         self.open: set[int] = set()
         self.nodes = 0
         self.again = 0
         """How often one was met once more."""
-        self.wraps: list[Any] = []
-        """The tuples and exceptions that have containers in them."""
 
     def pack(self, value: Any, depth: int = 0) -> Any:
         """Return what JSON can hold of a value."""
@@ -152,7 +124,18 @@ class Packer:
         first, again = len(self.containers), self.again
         packed = self.all(tag, parts, depth)
         if len(self.containers) > first or self.again > again:
-            self.wraps.append(value)
+            self.containers.wraps.append(value)
+        return packed
+
+    def view(self, value: Any, depth: int) -> list[Any]:
+        """Pack a view, with its dict where both ends hold that, or may, and else as a copy."""
+        tag = VIEWS[type(value)]
+        is_shown = self.views and len(value) <= SHOWN and is_viewed(value)
+        mapping = viewed(value)
+        if type(mapping) in MAPPINGS and (is_shown or id(mapping) in self.shared):
+            return ["v" + tag, self.pack(mapping, depth)]
+        packed = self.all("d" + tag, value, depth)
+        self.containers.copied.append(value)
         return packed
 
     def pairs(self, tag: str, value: Any, depth: int) -> list[Any]:
@@ -167,25 +150,17 @@ class Packer:
             return ["T", CLASS_NAMES[value]]
         if id(value) in FORM_NAMES:
             return ["ty", FORM_NAMES[id(value)]]
-        if (named := _named(type(value))) is not None:
-            return ["V", *named, str(value)]
+        if (found := named(type(value))) is not None:
+            return ["V", *found, str(value)]
         if self.functions and id(value) in FUNCTION_NAMES:
             return ["F", FUNCTION_NAMES[id(value)]]
         return self.export(value, self)
 
 
-def _named(kind: type) -> list[str] | None:
-    """Return the module and the name of a class in TEXTS. Nobody has one who hasn't imported its module, which may be large."""
-    module = kind.__module__.partition(".")[0] if type(kind.__module__) is str else ""
-    if kind.__name__ not in TEXTS.get(module, ()) or vars(sys.modules[module]).get(kind.__name__) is not kind:
-        return None
-    return [module, kind.__name__]
-
-
 def _write_zone(zone: Any) -> Any:
     if zone is None:
         return None
-    if _named(type(zone)) == ZONE and zone.key:
+    if named(type(zone)) == ZONE and zone.key:
         return zone.key
     if type(zone) is not timezone:
         raise CodecError("a time with a zone that is neither a fixed offset nor a ZoneInfo")
@@ -196,6 +171,11 @@ def _write_view(_packer: Packer, value: memoryview, _depth: int) -> list[Any]:
     if not value.readonly or value.ndim != 1 or value.format != "B":
         raise CodecError("a memoryview that may be written to, or isn't one of bytes")
     return ["mv", value.tobytes().decode("latin-1")]
+
+
+def _write_array(packer: Packer, value: Any, depth: int) -> list[Any]:
+    packer.containers.copied.append(value)
+    return ["ar", value.typecode, packer.all("l", value, depth)]
 
 
 def _write_default(packer: Packer, value: defaultdict[Any, Any], depth: int) -> list[Any]:
@@ -212,9 +192,9 @@ WRITE: dict[type, Callable[[Packer, Any, int], list[Any]]] = {
     Counter: lambda p, v, d: p.pairs("C", v, d),
     defaultdict: _write_default,
     deque: lambda p, v, d: ["q", v.maxlen, p.all("l", v, d)],
-    type({}.keys()): lambda p, v, d: p.all("dk", v, d),
-    type({}.values()): lambda p, v, d: p.all("dv", v, d),
-    type({}.items()): lambda p, v, d: p.all("di", v, d),
+    KEYS: Packer.view,
+    VALUES: Packer.view,
+    ITEMS: Packer.view,
     bytes: lambda _p, v, _d: ["b", v.decode("latin-1")],
     bytearray: lambda _p, v, _d: ["a", v.decode("latin-1")],
     complex: lambda _p, v, _d: ["c", v.real, v.imag],
@@ -229,7 +209,7 @@ WRITE: dict[type, Callable[[Packer, Any, int], list[Any]]] = {
 }
 ANSWERED: dict[type, Callable[[Packer, Any, int], list[Any]]] = {
     memoryview: _write_view,
-    array: lambda p, v, d: ["ar", v.typecode, p.all("l", v, d)],
+    array: _write_array,
 }
 """What crosses whole from the code to the tests alone, which compare it with theirs. Their own may be changed in place there."""
 
@@ -249,10 +229,8 @@ class Unpacker:
         self.functions = functions
         self.shared = {} if shared is None else shared
         """What both ends hold, by its numbers."""
-        self.containers = list(containers)
+        self.containers = Met(containers)
         self.again = 0
-        self.wraps: list[Any] = []
-        """The tuples and exceptions that have containers in them."""
 
     def unpack(self, packed: Any) -> Any:
         """Return the value that was packed."""
@@ -275,7 +253,12 @@ class Unpacker:
         first, again = len(self.containers), self.again
         made = make(self.all(packed))
         if len(self.containers) > first or self.again > again:
-            self.wraps.append(made)
+            self.containers.wraps.append(made)
+        return made
+
+    def copy(self, made: Any) -> Any:
+        """Note that something is a copy."""
+        self.containers.copied.append(made)
         return made
 
     def fill(self, empty: Any, packed: list[Any]) -> Any:
@@ -297,7 +280,10 @@ class Unpacker:
             raise CodecError("malformed")
         if packed[0] == "a":
             return list(_text(packed[1]).encode("latin-1"))
-        if packed[0] in {"q", "dd"}:
+        if packed[0] == "dd":
+            factory = self.unpack(packed[1])
+            return [*self.all(packed[2]), factory]
+        if packed[0] == "q":
             packed = packed[2]
         return self.all(packed)
 
@@ -350,6 +336,13 @@ def _read_default(unpacker: Unpacker, packed: list[Any]) -> Any:
     return unpacker.fill(defaultdict(unpacker.unpack(packed[1])), packed[2])
 
 
+def _mapping(unpacker: Unpacker, packed: list[Any]) -> Any:
+    mapping = unpacker.unpack(packed[1])
+    if type(mapping) not in MAPPINGS:
+        raise CodecError("malformed")
+    return mapping
+
+
 def _read_bytearray(unpacker: Unpacker, packed: list[Any]) -> bytearray:
     made = bytearray(_text(packed[1]).encode("latin-1"))
     unpacker.containers.append(made)
@@ -367,7 +360,7 @@ READ: dict[str, Callable[[Unpacker, list[Any]], Any]] = {
     "dd": _read_default,
     "q": _read_deque,
     "mv": lambda _u, p: memoryview(_text(p[1]).encode("latin-1")),
-    "ar": lambda u, p: array(_text(p[1]), u.all(p[2])),
+    "ar": lambda u, p: u.copy(array(_text(p[1]), u.all(p[2]))),
     "k": Unpacker.known,
     "h": lambda u, p: u.shared[p[1]].container,
     "b": lambda _u, p: _text(p[1]).encode("latin-1"),
@@ -388,7 +381,10 @@ READ: dict[str, Callable[[Unpacker, list[Any]], Any]] = {
     "F": _read_function,
     "ty": lambda _u, p: FORMS[_text(p[1])],
     "V": _read_named,
-    "dk": lambda u, p: dict.fromkeys(u.all(p)).keys(),
-    "dv": lambda u, p: dict(enumerate(u.all(p))).values(),
-    "di": lambda u, p: dict(u.all(p)).items(),
+    "dk": lambda u, p: u.copy(dict.fromkeys(u.all(p)).keys()),
+    "dv": lambda u, p: u.copy(dict(enumerate(u.all(p))).values()),
+    "di": lambda u, p: u.copy(dict(u.all(p)).items()),
+    "vk": lambda u, p: _mapping(u, p).keys(),
+    "vv": lambda u, p: _mapping(u, p).values(),
+    "vi": lambda u, p: _mapping(u, p).items(),
 }

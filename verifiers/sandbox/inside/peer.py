@@ -66,8 +66,7 @@ class Closed(BaseException):
 class Peer:
     """One end. At most one thread at a time has the floor; a thread that has it may be called back."""
 
-    functions_in = True
-    functions_out = True
+    functions_in = functions_out = True
 
     sock: socket.socket
 
@@ -89,8 +88,6 @@ class Peer:
         self.tuples = Tuples()
         self.news: list[Any] = []
         self.shared: Shared
-        self.wraps: Sequence[Any] = ()
-        """The tuples and exceptions in the question that is being answered, where there are containers in them."""
         self.told: list[Any] = []
         """What the last message has said of what both ends hold, where that is something."""
         self.world = mirror.World(self.request, self.tuples)
@@ -118,9 +115,9 @@ class Peer:
         """Return which containers of a question are still held here, or may be. What is kept there is told by the answer."""
         return ()
 
-    def keep(self, result: Any, containers: Sequence[Any], _before: Sequence[list[Any]], packer: Packer) -> Sequence[int]:
+    def keep(self, result: Any, containers: Any, _before: Sequence[list[Any]], packer: Packer) -> Sequence[int]:
         """Return which containers of an answer are held here."""
-        return held(packer, len(containers), result) if len(packer.containers) > len(containers) else ()
+        return held(packer.containers, len(containers), result)
 
     def unsent(self, error: CodecError) -> BaseException:
         """Return what to raise where a question can't be sent."""
@@ -327,9 +324,7 @@ class Peer:
             with self.floor:
                 if self.serving:
                     self.shared.exchanges.pop()
-                    self.wraps = unpacker.wraps
                 self.respond(kind, result, unpacker.containers, before)
-                self.wraps = ()
         except (CodecError, ValueError, TypeError, RecursionError, MemoryError) as error:
             self.unanswered(error)
             with self.floor:
@@ -341,7 +336,7 @@ class Peer:
         packed = packer.pack(result)
         changes = _changes(packer, containers, before) if containers else []
         self.shared.give(packer.given)
-        new = self.keep(result, containers, before, packer) if packer.containers else ()
+        new = self.keep(result, containers, before, packer) if packer.containers or packer.containers.copied else ()
         body = self.encode([kind, packed, changes, self.printed()], self.shared.tell(packer, new))
         self.shared.commit()
         self.busy = self.depth > 0

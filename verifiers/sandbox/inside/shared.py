@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from verifiers.sandbox.inside.codec import Packer, Unpacker
-from verifiers.sandbox.inside.containers import empty, inside, parts_of, refill, same, swapped
+from verifiers.sandbox.inside.containers import MUTABLE, VIEWS, Met, empty, inside, is_viewed, parts_of, refill, same, swapped
 
 MOST, PARTS = 512, 1 << 14
 """So many containers, and parts of them all, are compared before each message."""
@@ -29,8 +29,6 @@ WORK, TELLING = 1 << 24, 16
 """When so many parts have been compared, one that is told counting for several, the rest is compared at the end as well."""
 ALONE, ANSWER = 3, 3
 """References to a container that nothing but an answer holds, while they are counted; more where it is all of the answer."""
-REFERENCES = 4
-"""To an argument in the midst of an answer: by the two lists of them, what it is an argument in, and the call that counts."""
 FREE = 2
 """To one that only its entry holds: by that, and the call that counts."""
 SETTLE = "settle"
@@ -55,7 +53,7 @@ class Entry:
 
     def is_free(self) -> bool:
         """Whether nobody else here holds it."""
-        return sys.getrefcount(self.container) <= FREE
+        return sys.getrefcount(self.container) <= FREE and not (type(self.container) in VIEWS and is_viewed(self.container))
 
 
 class Shared:
@@ -96,7 +94,7 @@ class Shared:
         It holds once `commit` is called, for it may turn out that the message can't be sent.
         """
         self._pending = []
-        if not (new or self.entries or self.upper):
+        if not (new or self.entries or self.upper or packer.containers.lasting):
             return []
         gone: list[int] = []
         down: list[int] = []
@@ -121,22 +119,24 @@ class Shared:
             new = self._loose(packer.containers, new)
         if self.work > WORK or (inner and not tracked):  # what is in one that is numbered has a number as well
             down = [*self.entries]
+        copied = self._loose(packer.containers.copied, packer.containers.lasting, len(down) + len(new))
         add, forget = partial(self._add_all, packer.containers, new), partial(self.forget, gone, down)
-        self._pending += [add, forget, self.upper.clear]
-        return [gone, changed, new, down, [*self.upper]] if gone or changed or new or down or self.upper else []
+        self._pending += [add, partial(self._add_all, packer.containers.copied, copied), forget, self.upper.clear]
+        told = [gone, changed, new, down, copied, [*self.upper]]
+        return told if any(told) else []
 
     def _fits(self, containers: Sequence[Any], new: Sequence[int], total: int) -> bool:
         """Whether so much more can be compared before each message."""
         size = total + sum(len(containers[index]) for index in new)
         return len(self.entries) + len(new) <= MOST and size <= PARTS and self.work <= WORK
 
-    def _loose(self, containers: Sequence[Any], new: Iterable[int]) -> list[int]:
-        """Return which can be compared at the end, as negative numbers."""
+    def _loose(self, containers: Sequence[Any], new: Iterable[int], more: int = 0) -> list[int]:
+        """Return which can be compared at the end, as negative numbers. `more`: how many others may be, of the same message."""
         chosen: list[int] = []
         left = LARGE - sum(len(entry.parts) for entry in self.loose.values())
         for index in new:
             left -= len(containers[index])
-            if left < 0 or len(self.loose) + len(chosen) >= LOOSE:
+            if left < 0 or len(self.loose) + more + len(chosen) >= LOOSE:
                 break
             chosen.append(~index)
         return chosen
@@ -180,12 +180,14 @@ class Shared:
 
     def hear(self, told: list[Any], unpacker: Unpacker, ours: int) -> None:
         """Take what a message says, when its value was read. The first so many of its containers were made here."""
-        gone, changed, new, down, _ = told
+        gone, changed, new, down, copied, _ = told
         self.before(number for number, _ in changed)
         for number, content in changed:
             self.change(self.entries[number], unpacker.content(content))
         for index in new:
             self._heard(unpacker.containers, index, ours=(index if index >= 0 else ~index) < ours)
+        for index in copied:
+            self._heard(unpacker.containers.copied, min(index, -1), ours=False)
         self.forget(gone, down)
 
     def _heard(self, containers: Sequence[Any], index: int, *, ours: bool) -> None:
@@ -202,62 +204,6 @@ class Shared:
             self.amiss = True
         refill(entry.container, parts)
         entry.parts = parts_of(entry.container)
-
-
-class Borrowed(Shared):
-    """The code's end."""
-
-    def begin(self, depth: int) -> None:  # noqa: ARG002
-        """Have the tests find in what came with the innermost question what the code has made of it so far."""
-        containers, before = self.exchanges[-1] if self.exchanges else ((), ())
-        new = [index for index, container in enumerate(containers) if id(container) not in self.numbers]
-        if new and self._fits(containers, new, sum(len(entry.parts) for entry in self.entries.values())):
-            for index in new:
-                self.add(containers[index], loose=False)
-                self.entries[self.count - 1].parts = before[index]  # as the tests know it
-            self.upper += new
-            self.exchanges[-1] = ((), ())
-
-    def kept(self, containers: Sequence[Any], before: Sequence[list[Any]], result: Any, wraps: Sequence[Any]) -> list[int]:
-        """Return which arguments of a call the code keeps."""
-        known: set[int] | None = None
-        inner: set[int] = set()
-        for index in range(len(wraps)):
-            if (more := sys.getrefcount(wraps[index]) - ALONE) > 0:
-                known = {id(part) for parts in before for part in parts} if known is None else known
-                if more > (id(wraps[index]) in known):
-                    inner |= inside(wraps[index])
-        found = []
-        for index in range(len(containers)):
-            more = sys.getrefcount(containers[index]) - REFERENCES
-            if id(containers[index]) in self.numbers:
-                continue
-            if id(containers[index]) in inner:
-                found.append(index)
-            elif more > 0 and containers[index] is not result:
-                known = {id(part) for parts in before for part in parts} if known is None else known
-                if more > (id(containers[index]) in known):  # its own container's parts are listed in `before`, too
-                    found.append(index)
-        return self._with_inner(containers, found) if found and len(containers) > 1 else found
-
-    def _with_inner(self, containers: Sequence[Any], found: list[int]) -> list[int]:
-        """Return what is found and what is in it."""
-        left = [index for index, container in enumerate(containers) if id(container) not in self.numbers]
-        for index in found:
-            if inner := inside(containers[index]):
-                found += [other for other in left if id(containers[other]) in inner and other not in found]
-            if len(found) > MOST:  # these are compared at the end
-                break
-        return found
-
-    def settle(self, written: list[int], others: list[int]) -> bool:
-        """Return whether the ends differ in what is compared at the end: in what the tests have changed, or else the code."""
-        loose = self.loose
-        return (
-            self.amiss
-            or any(not loose[number].is_free() for number in written if number in loose)
-            or any(loose[number].is_changed() for number in others if number in loose)
-        )
 
 
 class Lent(Shared):
@@ -340,6 +286,10 @@ class Lent(Shared):
         """Whether the tests have changed something that the code doesn't know of yet."""
         return any(entry.is_changed() for entry in self.entries.values())
 
+    def has_copies(self) -> bool:
+        """Whether there are copies of views or arrays, which don't follow what is changed."""
+        return any(type(entry.container) not in MUTABLE for entry in self.loose.values())
+
     def differs(self, ask: Callable[..., Any]) -> bool:
         """Return whether something differs from what it would be in one process, as far as anybody can tell."""
         if not self.entries and not self.loose:
@@ -356,10 +306,14 @@ class Lent(Shared):
         return differ is not False or self.amiss or self.heard > heard
 
 
-def held(packer: Packer, first: int, result: Any) -> list[int]:
-    """Return which containers of an answer its sender holds on to, from a first one on."""
+def held(containers: Met, first: int, result: Any) -> list[int]:
+    """Return which containers of an answer its sender holds on to, from a first one on. Note what else it does."""
     found: list[int] = []
-    containers, wraps, inner = packer.containers, packer.wraps, set[int]()
+    wraps, copied, inner = containers.wraps, containers.copied, set[int]()
+    for index in range(containers.asked, len(copied)):
+        if sys.getrefcount(copied[index]) > ALONE + ANSWER * (copied[index] is result) or is_held_view(copied, index):
+            containers.lasting = [*containers.lasting, index]
+            inner |= inside(copied[index])
     for index in range(len(wraps)):
         if sys.getrefcount(wraps[index]) > ALONE + ANSWER * (wraps[index] is result):
             inner |= inside(wraps[index])
@@ -372,3 +326,8 @@ def held(packer: Packer, first: int, result: Any) -> list[int]:
             if index + 1 < len(containers):
                 inner |= inside(containers[index])
     return found
+
+
+def is_held_view(values: Sequence[Any], index: int) -> bool:
+    """Whether one of some values is a view whose dict is held elsewhere."""
+    return type(values[index]) in VIEWS and is_viewed(values[index])

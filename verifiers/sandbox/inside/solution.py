@@ -13,11 +13,13 @@ from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import limits, shim, shown, written
 from verifiers.sandbox.inside.approximate import Approx
+from verifiers.sandbox.inside.borrowed import Borrowed
 from verifiers.sandbox.inside.codec import ANSWERED, CodecError, Packer
 from verifiers.sandbox.inside.console import Keyboard
+from verifiers.sandbox.inside.containers import Met
 from verifiers.sandbox.inside.operations import OPERATIONS
 from verifiers.sandbox.inside.peer import Closed, Peer
-from verifiers.sandbox.inside.shared import SETTLE, Borrowed, held
+from verifiers.sandbox.inside.shared import SETTLE, held
 
 NAME = "solution"
 FILE = "solution.py"
@@ -98,6 +100,12 @@ class SolutionPeer(Peer):
         self.ask(limits.OPERATION, f"the code can't {what} {of} of the tests")
         raise TypeError(f"can't {what} {of} of the tests")
 
+    def packer(self, containers: Sequence[Any] = ()) -> Packer:
+        """Return a packer that shows the tests all of a dict of which the code hands them a view."""
+        packer = super().packer(containers)
+        packer.views = True
+        return packer
+
     def introduce(self, module: types.ModuleType) -> list[Any]:
         """Pack the names of a module, the module, and its functions, which go unasked since the tests will most likely want them.
 
@@ -121,12 +129,13 @@ class SolutionPeer(Peer):
 
     def offer(self, packer: Packer) -> Sequence[int]:
         """Offer all: what the code doesn't hold then is dropped before the next message."""
+        packer.containers.lasting = range(len(packer.containers.copied))
         return range(len(packer.containers))
 
-    def keep(self, result: Any, containers: Sequence[Any], before: Sequence[list[Any]], packer: Packer) -> Sequence[int]:
+    def keep(self, result: Any, containers: Met, before: Sequence[list[Any]], packer: Packer) -> Sequence[int]:
         """Return what is kept of the arguments, and held of the answer."""
-        holds = held(packer, len(containers), result) if len(packer.containers) > len(containers) else []
-        return [*self.borrowed.kept(containers, before, result, self.wraps), *holds] if containers else holds
+        holds = held(packer.containers, len(containers), result)
+        return [*self.borrowed.kept(containers, before, result, packer.containers), *holds]
 
     def printed(self) -> str:
         """Return what the code has printed."""
