@@ -141,6 +141,10 @@ BOTH = {
     "a_factory_of_what_is_held": ("p=P()\na=p.get()\np.done()\nassert a['z']==[]", "from collections import defaultdict\nclass P:\n    def __init__(s): s.t=defaultdict(list)\n    def get(s): return s.t.copy()\n    def done(s): s.t.default_factory=None", "from collections import defaultdict\nclass P:\n    def __init__(s): s.t=defaultdict(list)\n    def get(s): return s.t\n    def done(s): s.t.default_factory=None"),
     "a_factory_that_the_tests_take_away": ("from collections import defaultdict\np=P(); d=p.d\nd.default_factory=int\nassert p.get('x')==0", "from collections import defaultdict\nclass P:\n    def __init__(s): s.d=defaultdict(list)\n    def get(s,k): return s.d[k]", "from collections import defaultdict\nclass P:\n    def __init__(s): s.d=defaultdict(list)\n    def get(s,k): return s.d.get(k,[])"),
     "an_array": ("p=P(); a=p.get()\np.add(1)\nassert a.tolist()==[]", "from array import array\nclass P:\n    def __init__(s): s.t=array('i')\n    def get(s): return s.t[:]\n    def add(s,x): s.t.append(x)\n    def sum(s): return sum(s.t)", ""),
+    "the_annotations_of_a_function": ("def t(x: int): pass\ngo(t)\nassert t.__annotations__=={'x':int}", "def go(t): dict(t.__annotations__)['x']=str", "def go(t): t.__annotations__['x']=str"),
+    "annotations_that_are_to_change": ("class C:\n    x: int\n@typed\ndef t(x: int): pass\ntyped(C)\nassert t.__annotations__=={'x':int,'y':str} and C.__annotations__=={'x':int,'y':str}", "def typed(t):\n    t.__annotations__['y']=str\n    return t", "def typed(t): return t"),
+    "the_last_attribute": ("class A: pass\na=A(); a.n=1\nassert go(a)==('n',1)\nassert vars(a)=={}", "def go(a): return vars(a).popitem()", "def go(a): return [*vars(a).items()].pop()"),
+    "attributes_that_are_copied": ("class A: pass\na=A(); a.n=1\nk=K(a)\na.n=2\nassert k.get()==1", "class K:\n    def __init__(s,a): s.d={**vars(a)}\n    def get(s): return s.d['n']", "class K:\n    def __init__(s,a): s.a=a\n    def get(s): return vars(s.a)['n']"),
 }  # fmt: skip
 
 
@@ -168,6 +172,8 @@ UNDECIDED = {
     "a_view_that_the_code_keeps": ("class P:\n    def __init__(s,k): s.k=k\n    def n(s): return len(s.k)", "d={'a':1}\np=P(d.keys())\nd['b']=2\nassert p.n()==1", "share"),
     "a_view_that_the_code_keeps_as_it_should": ("class P:\n    def __init__(s,k): s.k=k\n    def n(s): return len(s.k)", "d={'a':1}\np=P(d.keys())\nd['b']=2\nassert p.n()==2", "share"),
     "a_view_of_much": ("class P:\n    def __init__(s): s.t=dict.fromkeys(range(1000))\n    def get(s): return s.t.keys()\n    def add(s,x): s.t[x]=x", "p=P(); a=p.get()\np.add(1000)\nassert len(a)==1000", "share"),
+    "attributes_that_are_kept": ("class K:\n    def __init__(s,a): s.d=vars(a)\n    def get(s): return s.d['n']", "class A: pass\na=A(); a.n=1\nk=K(a)\na.n=2\nassert k.get()==1", "share"),
+    "attributes_that_are_kept_as_they_should_be": ("class K:\n    def __init__(s,a): s.d=vars(a)\n    def get(s): return s.d['n']", "class A: pass\na=A(); a.n=1\nk=K(a)\na.n=2\nassert k.get()==2", "share"),
 }  # fmt: skip
 
 

@@ -20,7 +20,19 @@ from fractions import Fraction
 from typing import Any
 
 from verifiers.sandbox.inside.byname import CLASS_NAMES, CLASSES, FORM_NAMES, FORMS, FUNCTION_NAMES, FUNCTIONS, TEXTS, ZONE, named
-from verifiers.sandbox.inside.containers import ITEMS, KEYS, MAPPINGS, MUTABLE, VALUES, VIEWS, Met, is_viewed, refill, viewed
+from verifiers.sandbox.inside.containers import (
+    ITEMS,
+    KEYS,
+    MAPPINGS,
+    MUTABLE,
+    VALUES,
+    VIEWS,
+    Met,
+    Snapshot,
+    is_viewed,
+    refill,
+    viewed,
+)
 
 DEPTH = 150
 NODES = 2_000_000
@@ -178,6 +190,12 @@ def _write_array(packer: Packer, value: Any, depth: int) -> list[Any]:
     return ["ar", value.typecode, packer.all("l", value, depth)]
 
 
+def _write_snapshot(packer: Packer, value: Snapshot, depth: int) -> list[Any]:
+    packed = packer.pairs("sn", value.values, depth)
+    packer.containers.copied.append(value.owner)
+    return packed
+
+
 def _write_default(packer: Packer, value: defaultdict[Any, Any], depth: int) -> list[Any]:
     return ["dd", packer.pack(value.default_factory, depth), packer.pairs("d", value, depth)]
 
@@ -195,6 +213,7 @@ WRITE: dict[type, Callable[[Packer, Any, int], list[Any]]] = {
     KEYS: Packer.view,
     VALUES: Packer.view,
     ITEMS: Packer.view,
+    Snapshot: _write_snapshot,
     bytes: lambda _p, v, _d: ["b", v.decode("latin-1")],
     bytearray: lambda _p, v, _d: ["a", v.decode("latin-1")],
     complex: lambda _p, v, _d: ["c", v.real, v.imag],
@@ -384,6 +403,7 @@ READ: dict[str, Callable[[Unpacker, list[Any]], Any]] = {
     "dk": lambda u, p: u.copy(dict.fromkeys(u.all(p)).keys()),
     "dv": lambda u, p: u.copy(dict(enumerate(u.all(p))).values()),
     "di": lambda u, p: u.copy(dict(u.all(p)).items()),
+    "sn": lambda u, p: u.copy(refill({}, u.all(p))),
     "vk": lambda u, p: _mapping(u, p).keys(),
     "vv": lambda u, p: _mapping(u, p).values(),
     "vi": lambda u, p: _mapping(u, p).items(),

@@ -40,6 +40,14 @@ class Met(list[Any]):
         """Which of them are held by who sends the message."""
 
 
+class Snapshot:
+    """What goes as a copy of a dict that the other side may not change."""
+
+    def __init__(self, values: dict[str, Any], owner: Any) -> None:
+        self.values = values
+        self.owner = owner
+
+
 def refill(container: Any, parts: list[Any]) -> Any:
     """Give a container new content, in place."""
     kind = type(container)

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from verifiers.sandbox.inside.codec import Packer, Unpacker
-from verifiers.sandbox.inside.containers import MUTABLE, VIEWS, Met, empty, inside, is_viewed, parts_of, refill, same, swapped
+from verifiers.sandbox.inside.containers import VIEWS, Met, empty, inside, is_viewed, parts_of, refill, same, swapped
 
 MOST, PARTS = 512, 1 << 14
 """So many containers, and parts of them all, are compared before each message."""
@@ -76,6 +76,8 @@ class Shared:
         """The containers in each question of the tests that isn't answered yet, and their parts when it came."""
         self.upper: list[int] = []
         """Which of the innermost one's have got a number since the last message."""
+        self.copies = False
+        """Whether there are copies at one end, which don't follow what is changed."""
         self.amiss = False
         """Whether both ends have changed one at the same time."""
         self._pending: list[Callable[[], None]] = []
@@ -122,6 +124,7 @@ class Shared:
         copied = self._loose(packer.containers.copied, packer.containers.lasting, len(down) + len(new))
         add, forget = partial(self._add_all, packer.containers, new), partial(self.forget, gone, down)
         self._pending += [add, partial(self._add_all, packer.containers.copied, copied), forget, self.upper.clear]
+        self.copies |= bool(copied)
         told = [gone, changed, new, down, copied, [*self.upper]]
         return told if any(told) else []
 
@@ -186,6 +189,7 @@ class Shared:
             self.change(self.entries[number], unpacker.content(content))
         for index in new:
             self._heard(unpacker.containers, index, ours=(index if index >= 0 else ~index) < ours)
+        self.copies |= bool(copied)
         for index in copied:
             self._heard(unpacker.containers.copied, min(index, -1), ours=False)
         self.forget(gone, down)
@@ -285,10 +289,6 @@ class Lent(Shared):
     def is_dirty(self) -> bool:
         """Whether the tests have changed something that the code doesn't know of yet."""
         return any(entry.is_changed() for entry in self.entries.values())
-
-    def has_copies(self) -> bool:
-        """Whether there are copies of views or arrays, which don't follow what is changed."""
-        return any(type(entry.container) not in MUTABLE for entry in self.loose.values())
 
     def differs(self, ask: Callable[..., Any]) -> bool:
         """Return whether something differs from what it would be in one process, as far as anybody can tell."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from verifiers.sandbox.inside import mirror
+from verifiers.sandbox.inside.containers import Snapshot
 from verifiers.sandbox.inside.operations import METHODS, OPERATIONS
 
 OPERATION, STORE, REMOVE = "shown", "store", "remove"
@@ -46,10 +47,17 @@ def shown(target: Any, name: str, hidden: Collection[str] = ()) -> Any:
     if name == "__dataclass_fields__":
         return [_field(field) for field in getattr(target, name).values()]
     if name == "__dict__":
-        return {name: each for name, each in _own(target).items() if name not in hidden}
+        values = {name: each for name, each in _own(target).items() if name not in hidden}
+        return values if isinstance(target, type) else Snapshot(values, own(target))
     if name == "__annotations__" and isinstance(target, type):
-        return dict(inspect.get_annotations(target))
+        return _annotations(target)
     return _function(target)
+
+
+def _annotations(target: Any) -> Any:
+    """Return the dict itself, so that it is changed there as well."""
+    known = own(target).get("__annotations__") if isinstance(target, type) else target.__annotations__
+    return known if type(known) is dict else dict(inspect.get_annotations(target))
 
 
 def _store(target: Any, name: str, value: Any) -> None:
@@ -95,7 +103,7 @@ def _function(target: Any) -> list[Any]:
     count = code.co_argcount + code.co_kwonlyargcount
     count += bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
     counts = [code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount]
-    values = [function.__defaults__, function.__kwdefaults__, dict(inspect.get_annotations(function))]
+    values = [function.__defaults__, function.__kwdefaults__, _annotations(function)]
     return [bound, code.co_name, code.co_flags & FLAGS, list(code.co_varnames[:count]), counts, values]
 
 
@@ -107,6 +115,7 @@ class Attributes(dict[str, Any]):
 
     def __init__(self, ask: Ask, owner: Any, values: dict[str, Any]) -> None:
         super().__init__(values)
+        self.values_there = values  # one that is kept holds it, which tells at the end that it doesn't follow
         self.ask = ask
         self.owner = owner
 
@@ -140,6 +149,13 @@ class Attributes(dict[str, Any]):
         value = self[name]
         del self[name]
         return value
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the last one."""
+        if not self:
+            raise KeyError("popitem(): dictionary is empty")
+        name = next(reversed(self))
+        return name, self.pop(name)
 
     def clear(self) -> None:
         """Remove all."""

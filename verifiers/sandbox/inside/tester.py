@@ -131,7 +131,7 @@ def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, s
         if lost:
             raise lost[0]  # noqa: TRY301 - as if it had been raised here
     except BaseException as error:  # noqa: BLE001 - tests raise anything
-        apart = peer.lent.has_copies() and not peer.trouble and peer.apart()
+        apart = peer.lent.copies and not peer.trouble and peer.apart()
         if peer.trouble or apart:
             return "undecided", peer.trouble or f"the tests {apart}", None, False
         again = isinstance(error, Exception) and not isinstance(error, MemoryError | RecursionError)
