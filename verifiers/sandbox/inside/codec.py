@@ -20,19 +20,7 @@ from fractions import Fraction
 from typing import Any
 
 from verifiers.sandbox.inside.byname import CLASS_NAMES, CLASSES, FORM_NAMES, FORMS, FUNCTION_NAMES, FUNCTIONS, TEXTS, ZONE, named
-from verifiers.sandbox.inside.containers import (
-    ITEMS,
-    KEYS,
-    MAPPINGS,
-    MUTABLE,
-    VALUES,
-    VIEWS,
-    Met,
-    Snapshot,
-    is_viewed,
-    refill,
-    viewed,
-)
+from verifiers.sandbox.inside.containers import MAPPINGS, MUTABLE, VIEWS, Met, Snapshot, is_viewed, refill, viewed
 
 DEPTH = 150
 NODES = 2_000_000
@@ -210,9 +198,7 @@ WRITE: dict[type, Callable[[Packer, Any, int], list[Any]]] = {
     Counter: lambda p, v, d: p.pairs("C", v, d),
     defaultdict: _write_default,
     deque: lambda p, v, d: ["q", v.maxlen, p.all("l", v, d)],
-    KEYS: Packer.view,
-    VALUES: Packer.view,
-    ITEMS: Packer.view,
+    **dict.fromkeys(VIEWS, Packer.view),
     Snapshot: _write_snapshot,
     bytes: lambda _p, v, _d: ["b", v.decode("latin-1")],
     bytearray: lambda _p, v, _d: ["a", v.decode("latin-1")],
