@@ -31,6 +31,57 @@ assert log == ["a"]
 """
 
 
+DECORATOR = """
+def logged(log):
+    def by(f):
+        def w(*a):
+            log.append(a)
+            return f(*a)
+        return w
+    return by
+"""
+DECORATED = """
+log = []
+@logged(log)
+def g(x): return x
+g(3)
+assert log == [(3,)]
+"""
+MANAGER = """
+from contextlib import contextmanager
+@contextmanager
+def m(log):
+    log.append(1)
+    yield
+    log.append(3)
+"""
+MANAGED = """
+def test_it():
+    log = []
+    with m(log): log.append(2)
+    assert log == [1, 2, 3]
+"""
+INDEX = """
+class Index:
+    def __init__(self, names, index): self.index = index
+    def add(self, x): self.index[x] = x
+"""
+INDEXED = """
+names, found = [1], {}
+index = Index(names, index=found)
+index.add(1)
+assert found == {1: 1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "tests"), [(DECORATOR, DECORATED), (MANAGER, MANAGED), (INDEX, INDEXED)], ids=["decorator", "block", "keyword"]
+)
+def test_what_code_writes_into_a_list_or_dict_of_the_tests_later_counts(judge, source, tests):
+    """However it got it."""
+    assert judge(source, tests).passed is True
+
+
 @pytest.mark.parametrize(
     ("source", "tests", "passed"),
     [(LOGGER, LOGGED, True), (OFTEN_WRONG, LOGGED, False), (OFTEN_WRONG, COPIED, True), (LOGGER, COPIED, False)],

@@ -21,12 +21,12 @@ from typing import Any
 
 from verifiers.sandbox.inside.byname import CLASS_NAMES, CLASSES, FORM_NAMES, FORMS, FUNCTION_NAMES, FUNCTIONS, TEXTS, ZONE, named
 from verifiers.sandbox.inside.containers import MAPPINGS, MUTABLE, VIEWS, Met, Snapshot, is_viewed, refill, viewed
+from verifiers.sandbox.inside.scalars import SCALARS, WORD, are_scalars
 
 DEPTH = 150
 NODES = 2_000_000
 SHOWN = 512
 """A view of a larger dict crosses without it, as a copy."""
-WORD = 1 << 63
 
 Export = Callable[[Any, "Packer"], list[Any]]
 Resolve = Callable[[list[Any], "Unpacker"], Any]
@@ -112,8 +112,8 @@ class Packer:
 
     def all(self, tag: str, values: Iterable[Any], depth: int) -> list[Any]:
         """Pack parts one after the other."""
-        pack = self.pack
-        packed = [tag, *[pack(value, depth) for value in values]]
+        values, pack = [*values], self.pack
+        packed = [tag, *(values if are_scalars(values) else [pack(value, depth) for value in values])]
         self.nodes += len(packed)
         if self.nodes > NODES:
             raise CodecError(f"a value has more than {NODES} parts")
@@ -251,7 +251,7 @@ class Unpacker:
     def all(self, packed: list[Any]) -> list[Any]:
         """Unpack the parts that follow a tag."""
         unpack = self.unpack
-        return [unpack(part) for part in packed[1:]]
+        return packed[1:] if SCALARS.issuperset(map(type, packed)) else [unpack(part) for part in packed[1:]]
 
     def wrap(self, make: Callable[[list[Any]], Any], packed: list[Any]) -> Any:
         """Unpack a tuple or an exception, and note whether there are containers in it."""

@@ -295,7 +295,7 @@ class Lent(Shared):
         if not self.entries and not self.loose:
             return self.amiss
         for number in [*self.loose]:  # what contains others comes first, and takes its references to them along
-            if self.loose[number].is_free():
+            if self.loose[number].is_free() and not self.loose[number].is_changed():
                 del self.loose[number]
         written = [number for number, entry in self.loose.items() if entry.is_changed()]
         heard = self.heard
