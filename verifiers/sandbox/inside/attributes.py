@@ -160,7 +160,12 @@ def _describes(target: Any, name: str) -> bool:
         if not (isinstance(target, type) and _is_method(target, name)):
             raise AttributeError("no __init__ of the tests")
         return True
-    return name in GENERIC and type(target).__module__ in {"typing", "types"}
+    return _is_alias(target) and name in GENERIC | DESCRIBING
+
+
+def _is_alias(target: Any) -> bool:
+    """Whether something is an annotation with brackets, such as `List[int]`: it has what its class has, such as a name."""
+    return type(target).__module__ == "typing" or type(target) is types.GenericAlias
 
 
 def _overrides(kind: type) -> bool:
@@ -186,6 +191,8 @@ def _has(target: Any, name: str) -> bool:
     """Whether something has an attribute, as far as is seen without asking it. Of a mock, none of Python's own counts."""
     if name[:2] == "__" and type(target).__module__ in HOLDING:
         return False
+    if name in DESCRIBING and _is_alias(target):
+        return hasattr(target, name)
     if name == "__abstractmethods__":  # that of `type` says nothing of a class
         return any(name in vars(kind) for kind in _kind(target).__mro__)
     metaclass: type = type(target)
