@@ -21,7 +21,7 @@ from flows.cluster.notes import TICK_S, Brief, Ledger, Refusal, Saved, State
 from flows.cluster.options import RunnerOptions
 from flows.cluster.purse import Purse
 from flows.cluster.runner import Cluster, opened
-from flows.process.waiting import beside, entered, with_grace
+from flows.process.waiting import GRACE_S, beside, entered, with_grace
 from flows.working import first
 from storage.disk import writing
 from storage.errors import SetupError, StorageError, UserError
@@ -77,6 +77,7 @@ class Driver:
         self._state = State()
         self._looking = asyncio.Lock()
         self._since = time.monotonic()
+        self._stopped: float | None = None
 
     async def work(self, shards: Sequence[int]) -> None:
         """Have shards worked. What the user can mend stops the run."""
@@ -312,8 +313,11 @@ class Driver:
             self._run.stop.set(notes.raised(ledger.stopped))
 
     def _in_flight(self) -> int:
-        """Return how many requests workers have in flight, as far as they have told."""
-        return sum(line.in_flight for lines in self._run.progress.afar.values() for line in lines)
+        """Return how many requests workers have in flight, now that the run stops. Who is lost tells no more of theirs."""
+        longest = max(desk.options.timeout_s for desk in self._run.progress.desks)
+        self._stopped = self._stopped or time.monotonic()
+        over = time.monotonic() > self._stopped + longest + GRACE_S
+        return 0 if over else sum(line.in_flight for lines in self._run.progress.afar.values() for line in lines)
 
     def _count(self) -> None:
         self._run.progress.budget.spent = self._before + sum(seen.ledger.spent for seen in self._workers.values())

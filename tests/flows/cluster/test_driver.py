@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from flows.cluster.driver import ATTEMPTS, Driver
 from flows.cluster.notes import State
 from flows.cluster.options import RunnerOptions
 from flows.cluster.shards import shard as task
+from flows.process.waiting import GRACE_S
 from flows.spec import Spec
 from storage.errors import BudgetSpent, Interrupted, SetupError, StorageError, UserError
 from storage.lake import Lake
@@ -73,7 +75,14 @@ class House:
             build_id="b",
             say=print,
             spec=self.spec,
-            progress=SimpleNamespace(budget=Budget(None), spending=Spending(), tally=Tally(), passing=Passing(), afar={}),
+            progress=SimpleNamespace(
+                budget=Budget(None),
+                spending=Spending(),
+                tally=Tally(),
+                passing=Passing(),
+                afar={},
+                desks=[SimpleNamespace(options=SimpleNamespace(timeout_s=each)) for each in (30.0, 600.0)],
+            ),
             at_work=SimpleNamespace(source=source, asked=self, worked={}, verdicts_lost=False),
         )
 
@@ -162,14 +171,19 @@ async def test_a_working_copy_that_is_not_shared(house: House, monkeypatch: pyte
     assert "the working copy (STILLHOUSE_CACHE) must be in a folder that all machines share" in str(reason)
 
 
-async def test_in_flight(house: House) -> None:
-    """What workers have in flight is known, and they hear where nobody waits for it any more."""
+async def test_in_flight(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What workers have in flight is known until all of it must have ended, and they hear where nobody waits for it any more."""
     run = house.run()
     one = Driver(run, RunnerOptions(use="dask"), Path("spec.yaml"), draw=task)
     folder = house.lake.outboxes / "b"
     folder.mkdir(parents=True)
     run.progress.afar = {"w1": [SimpleNamespace(in_flight=3), SimpleNamespace(in_flight=1)], "w2": [SimpleNamespace(in_flight=2)]}
     assert one._in_flight() == 6
+    now = time.monotonic()
+    for later, in_flight in ((600.0, 6), (600.0 + GRACE_S + 1, 0)):
+        with monkeypatch.context() as clock:
+            clock.setattr(time, "monotonic", lambda later=later: now + later)
+            assert one._in_flight() == in_flight
     for reason, hurried in ((BudgetSpent("spent"), False), (Interrupted("SIGINT"), True)):
         house.stop.set(reason)
         await one._tell(closing=False)
