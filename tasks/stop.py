@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from storage.errors import Interrupted, UserError
+from storage.errors import Interrupted, StorageError, UserError
 from tasks.teachers.protocol import Flight
 
 
@@ -28,8 +28,11 @@ class Stop:
         return self.reason is not None
 
     def set(self, reason: UserError) -> None:
-        """Stop. The first reason counts; whoever interrupts wants the end soon, whatever the first one was."""
-        if isinstance(reason, Interrupted):
+        """Stop. The first reason counts; whoever interrupts wants the end soon, whatever the first one was.
+
+        So does a lake that takes no more, or is somebody else's by now: what is waited for couldn't be kept.
+        """
+        if isinstance(reason, Interrupted | StorageError):
             self.hurry()
         if self.reason is None:
             self.reason = reason

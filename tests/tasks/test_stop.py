@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from storage.errors import BudgetSpent, Interrupted, UserError
+from storage.errors import BudgetSpent, Interrupted, LeaseLost, UserError
 from tasks.stop import Stop
 from tests.fakes import in_virtual_time
 
@@ -42,7 +42,9 @@ async def test_wait():
     await stop.wait()
 
 
-@pytest.mark.parametrize(("first", "hurried"), [(BudgetSpent("spent"), False), (Interrupted("now"), True)])
+@pytest.mark.parametrize(
+    ("first", "hurried"), [(BudgetSpent("spent"), False), (Interrupted("now"), True), (LeaseLost("somebody else has it"), True)]
+)
 def test_haste(first: UserError, hurried: bool):
     """Who interrupts wants the end soon, whatever the reason was by then."""
     stop = Stop()
