@@ -69,8 +69,8 @@ class Index:
 INDEXED = """
 names, found = [1], {}
 index = Index(names, index=found)
-index.add(1)
-assert found == {1: 1}
+index.add("x")
+assert found == {"x": "x"}
 """
 
 
@@ -97,11 +97,13 @@ def test_who_changes_a_list_of_the_tests_is_judged_as_in_one_process(judge, sour
     [
         "x = [1, 2]\nassert decode(encode(x)) == x",
         "x = [1, 2]\nassert decode(encode(x)) == x and len(x) == 2",
+        "x = [1, 2]\nassert (decode(encode(x)) == x) is True",
+        "x = [1, 2]\nassert len(set(decode(encode(x))) ^ set(x)) == 0",
         "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n        x = [1, 2]\n        self.assertEqual(decode(encode(x)), x)",
         "x = [1, 2]\nif decode(encode(x)) != x: raise AssertionError",
         "def same(a, b): return a == b\nx = [1, 2]\nassert same(decode(encode(x)), x)",
     ],
-    ids=["assert", "and", "method", "raise", "call"],
+    ids=["assert", "and", "truth", "difference", "method", "raise", "call"],
 )
 def test_what_is_compared_with_something_else_is_not_believed(judge, tests):
     """Code that empties both would pass."""
@@ -114,18 +116,24 @@ def test_what_is_compared_with_something_else_is_not_believed(judge, tests):
     ("tests", "constant"),
     [
         ("assert f(1) == [1, {'a': -2}]", True),
-        ("assert 0 < len(f(1)) <= 3 and not f(2) == 1", True),
-        ("assert isinstance(f(1), list)\nassert f(1) is None", True),
-        ("class T:\n    def test(self): self.assertEqual(f(1), [1]); self.assertTrue(f(2) == 3); self.assertIsNone(f(3))", True),
+        ("assert 2 < len(f(1)) <= 3 and not f(2) == 7", True),
+        ("assert isinstance(f(1), list)\nassert f(1) == 'a'", True),
+        ("class T:\n    def test(self): self.assertEqual(f(1), [5])", True),
         ("def check(candidate):\n    assert candidate(1) == 'a'", True),
         ("assert f(1) == x", False),
-        ("assert 1 < f(1) < x", False),
+        ("assert 2 < f(1) < x", False),
         ("assert f(1)", False),
-        ("assert all(a == 1 for a in f(1))", False),
+        ("assert (f(1) == x) == True", False),
+        ("same = f(1) == x\nassert same is True", False),
+        ("assert len(set(f(1)) ^ set(x)) == 0", False),
+        ("assert ratio(f(1), x) == 1.0", False),
+        ("assert diff(f(1), x) == []", False),
+        ("assert f(1) is None", False),
+        ("assert [a == b for a, b in zip(f(1), x)] == [True, True]", False),
         ("class T:\n    def test(self): self.assertEqual(f(1), x)", False),
-        ("class T:\n    def test(self): self.assertCountEqual(f(1), g(1)); self.assertTrue(f(2))", False),
+        ("class T:\n    def test(self): self.assertTrue(f(2))", False),
         ("import pytest\nif f(1): pytest.fail('no')", False),
-        ("assert f(1) == 1\nif f(2): raise ValueError", False),
+        ("assert f(1) == 5\nif f(2): raise ValueError", False),
         ("assert (", False),
     ],
 )

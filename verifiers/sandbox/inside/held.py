@@ -19,6 +19,8 @@ Place = tuple[int, int]
 """A line, and a column of it in bytes."""
 JUDGES = ("assert", "AssertionError", "raises")
 """How the names of what tests something begin, whoever defines it."""
+ENDS = ("exit", "_exit", "quit", "abort", "kill")
+"""How the names of what ends a process begin."""
 _POP, _CACHE = opcode.opmap["POP_TOP"], opcode.opmap.get("CACHE", 0)
 NO_PART = {"IndexError", "LookupError"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -48,11 +50,11 @@ def blocks(tree: ast.Module) -> dict[int, Place]:
 
 def may_fail(*trees: ast.Module) -> bool:
     """Whether anything in the text of the tests tests something, or ends them."""
-    ends = (*JUDGES, "exit", "_exit", "quit", "abort", "doctest", "kill")
+    ends = (*JUDGES, *ENDS, "doctest", "fail")
     return any(
         isinstance(node, ast.Assert | ast.Raise)
-        or (isinstance(node, ast.Name | ast.Attribute) and _name(node).startswith((*ends, "fail")))
-        or (isinstance(node, ast.alias) and node.name.startswith((*ends, "fail")))
+        or (isinstance(node, ast.Name | ast.Attribute) and name_of(node).startswith(ends))
+        or (isinstance(node, ast.alias) and node.name.startswith(ends))
         for tree in trees
         for node in ast.walk(tree)
     )
@@ -90,7 +92,7 @@ def _bindings(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
         elif isinstance(node, ast.Call):
             calls.append(node)
     for call in calls:
-        own = parameters.get(_name(call.func), [])
+        own = parameters.get(name_of(call.func), [])
         yield from zip(own[own[:1] == ["self"] :], call.args, strict=False)
         yield from ((keyword.arg, keyword.value) for keyword in call.keywords if keyword.arg in own)
 
@@ -98,10 +100,11 @@ def _bindings(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
 def _stored(*targets: ast.AST) -> list[str]:
     """Return the names and attributes that are assigned to."""
     parts = [part for target in targets for part in ast.walk(target)]
-    return [_name(part) for part in parts if isinstance(part, ast.Name | ast.Attribute) and isinstance(part.ctx, ast.Store)]
+    return [name_of(part) for part in parts if isinstance(part, ast.Name | ast.Attribute) and isinstance(part.ctx, ast.Store)]
 
 
-def _name(node: ast.AST) -> str:
+def name_of(node: ast.AST) -> str:
+    """Return what a name or an attribute is called; empty for anything else."""
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
@@ -114,11 +117,11 @@ def _names(node: ast.AST, counters: set[str], *, results: bool = True) -> Iterat
     while left:
         part, results = left.pop()
         chooses = isinstance(part, ast.If | ast.Match) and _decides(part, counters)
-        fails = isinstance(part, ast.Call) and _name(part.func).startswith("fail")
+        fails = isinstance(part, ast.Call) and name_of(part.func).startswith("fail")
         if isinstance(part, ast.Assert) or chooses or fails:
             yield "assert"
         elif isinstance(part, ast.Name | ast.Attribute):
-            yield _name(part)
+            yield name_of(part)
         children = list(ast.iter_child_nodes(part))
         if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
             children.remove(part.value)
@@ -152,11 +155,11 @@ def expecting(tree: ast.Module) -> list[int]:
             heads, body = [item.context_expr for item in node.items], [node]
         elif isinstance(node, ast.Try):
             heads, body = [handler.type for handler in node.handlers if handler.type], node.body
-        elif isinstance(node, ast.Call) and _name(node.func).startswith(JUDGES):
+        elif isinstance(node, ast.Call) and name_of(node.func).startswith(JUDGES):
             heads, body = node.args[:1], [node]
         else:
             continue
-        if any(_name(part) in NO_PART for head in heads for part in ast.walk(head)):
+        if any(name_of(part) in NO_PART for head in heads for part in ast.walk(head)):
             found.update(line for part in body for line in range(part.lineno, (part.end_lineno or part.lineno) + 1))
     return sorted(found)
 

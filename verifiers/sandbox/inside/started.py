@@ -11,6 +11,8 @@ import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from verifiers.sandbox.inside.held import name_of
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Definition = Function | ast.ClassDef
 TESTS = ("test", "check")
@@ -139,17 +141,13 @@ def _quiet(node: ast.Try) -> tuple[str, ...]:
 
 def _raised(node: ast.AST) -> tuple[str, ...]:
     """Return the names of the classes that a call of `raises` or `assertRaises` expects."""
-    if not isinstance(node, ast.Call) or not _name(node.func).startswith(("raises", "assertRaises")):
+    if not isinstance(node, ast.Call) or not name_of(node.func).startswith(("raises", "assertRaises")):
         return ()
     return tuple(name for argument in node.args[:1] for name in _identifiers(argument))
 
 
 def _identifiers(node: ast.AST) -> list[str]:
-    return [name for part in ast.walk(node) if (name := _name(part))]
-
-
-def _name(node: ast.AST) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return [name for part in ast.walk(node) if (name := name_of(part))]
 
 
 def _end_of(node: ast.Try) -> str:
@@ -164,7 +162,7 @@ def _end_of(node: ast.Try) -> str:
 
 def _always_fails(node: ast.AST) -> bool:
     constant = isinstance(node, ast.Assert) and isinstance(node.test, ast.Constant) and not node.test.value
-    return constant or (isinstance(node, ast.Call) and _name(node.func).startswith("fail"))
+    return constant or (isinstance(node, ast.Call) and name_of(node.func).startswith("fail"))
 
 
 def _says_well(node: ast.stmt) -> bool:
