@@ -35,9 +35,8 @@ _BARE = re.compile(
 """What is the answer itself, and no other quantity: "the result", but not "the number of boxes"."""
 _COUNTED = re.compile(r"the\s(?:\w{1,12}\s)?total\s(?:number|amount|sum)\b", re.IGNORECASE)
 """The same at the end of a check that doesn't calculate with the answer: it works it out again."""
-_DATED = re.compile(
-    r"\b(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6})\b"
-)
+_DAY_OR_MONTH = r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6})\b"
+_DATED = re.compile(rf"\b{_DAY_OR_MONTH}")
 _REASONS = re.compile(r",?\s(?:not|since|because|as|rather|instead|which)\b", re.IGNORECASE)
 _PLAIN_WORDS = re.compile(
     r"\$[^$\n]{1,80}\$|\\\([^\n]{1,80}?\\\)|\\[a-zA-Z]+"
@@ -121,9 +120,7 @@ _IN_ONE = re.compile(
     r"\$?(?:[^\s$]{0,40}\d[^\s$]{0,40}|\\?[({\[][^\n]{0,80}[)}\]])\$?\.?|[A-Z][a-z]{2,8}\.?\s\d{1,2}(?:,?\s\d{4})?\.?|\d{1,2}\s[A-Z][a-z]{2,8}\s\d{4}\.?"
 )
 """Nothing but a number, mathematics in brackets or a date."""
-_WRITTEN = re.compile(
-    r"\W{0,3}(?:[\d$\\({\[\-]|(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\b)"
-)
+_WRITTEN = re.compile(rf"\W{{0,3}}(?:[\d$\\({{\[\-]|{_DAY_OR_MONTH})")
 """How an answer begins that is no word: a number, mathematics, a date."""
 _IT = frozenset({"it", "that", "this"})
 _TIMES = frozenset({60, 24, 100})
